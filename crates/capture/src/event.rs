@@ -1,0 +1,243 @@
+//! The events of a capture: what a writer puts in and a reader yields.
+
+use crate::{Addr, CodeId, LineTableKind, StackId, StringId};
+
+/// Which door a block came through. Python's object and mem domains are the two that `PyMem_SetAllocator` hooks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum Allocator {
+    /// `malloc`, `calloc`, `realloc`, `reallocarray` of the C library.
+    Malloc = 0,
+    /// `posix_memalign`, `aligned_alloc`, `memalign`, `valloc`, `pvalloc`.
+    Aligned = 1,
+    /// `PyObject_Malloc` and its family: Python objects.
+    PyObject = 2,
+    /// `PyMem_Malloc` and its family: buffers of Python objects (list items, dict keys).
+    PyMem = 3,
+}
+
+impl Allocator {
+    /// The allocator with this number on the wire.
+    pub fn from_wire(number: u8) -> Option<Allocator> {
+        [
+            Allocator::Malloc,
+            Allocator::Aligned,
+            Allocator::PyObject,
+            Allocator::PyMem,
+        ]
+        .get(usize::from(number))
+        .copied()
+    }
+
+    /// Whether the block belongs to Python (object or mem domain) rather than to native code.
+    pub fn is_python(self) -> bool {
+        matches!(self, Allocator::PyObject | Allocator::PyMem)
+    }
+}
+
+/// What a mapping is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum MapKind {
+    /// Anonymous memory, private or shared: counts as heap.
+    Anonymous = 0,
+    /// A file's pages: never heap.
+    File = 1,
+    /// Address space only (`PROT_NONE` or `MAP_NORESERVE`): never heap.
+    Reserved = 2,
+}
+
+impl MapKind {
+    /// The kind with this number on the wire.
+    pub fn from_wire(number: u8) -> Option<MapKind> {
+        [MapKind::Anonymous, MapKind::File, MapKind::Reserved]
+            .get(usize::from(number))
+            .copied()
+    }
+}
+
+/// What a node of the stack tree stands for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Frame {
+    /// A Python frame: the code object, and the byte offset of the running instruction (-1: not started).
+    Python {
+        /// The code object.
+        code: CodeId,
+        /// Byte offset in its bytecode.
+        offset: i32,
+    },
+    /// A thread without any Python state, by its name. Always the only frame of its stack.
+    NativeThread {
+        /// The thread's name.
+        name: StringId,
+    },
+    /// Memory of the interpreter before the first Python line could be read.
+    StartUp,
+    /// A thread with Python state and no running frame (the interpreter's own work).
+    Interpreter,
+    /// The outer frames of this stack were too many, or there was no memory to note them.
+    Truncated,
+    /// Python stacks are off in this process; the note in the process's [`Event::Note`] says why.
+    StacksOff,
+}
+
+/// Sums over one stack, written when a long run's finished events are folded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct StackTotals {
+    /// The stack.
+    pub stack: StackId,
+    /// Bytes of all blocks ever made here (estimated in a sampled run).
+    pub allocated_bytes: u64,
+    /// Number of those blocks (estimated in a sampled run).
+    pub allocated_blocks: u64,
+    /// Variance of `allocated_bytes`, in bytes squared (0 in an exact run).
+    pub allocated_variance: u64,
+    /// Bytes live at the peak of the whole tree so far.
+    pub peak_bytes: u64,
+    /// Blocks live at the peak of the whole tree so far.
+    pub peak_blocks: u64,
+    /// Variance of `peak_bytes`, in bytes squared.
+    pub peak_variance: u64,
+}
+
+/// One event of one process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// It is now this late on `CLOCK_MONOTONIC`, in nanoseconds. Events take the time of the last clock.
+    Clock {
+        /// Nanoseconds.
+        nanos: u64,
+    },
+    /// The process: written once, before any other event of it.
+    Process {
+        /// Its parent's id.
+        parent: u32,
+        /// `Py_Version` (0x030b07f0 is 3.11.7), or 0 if there is no Python in it.
+        python: u32,
+        /// Whether it came out of a `fork` of a recorded process (and not of an `exec`).
+        forked: bool,
+        /// The command line, arguments ended by NUL bytes, perhaps cut off.
+        argv: &'a [u8],
+    },
+    /// Defines a string (UTF-8; if not, it is shown with replacement characters).
+    String {
+        /// Its id.
+        id: StringId,
+        /// Its bytes.
+        bytes: &'a [u8],
+    },
+    /// Defines a code object.
+    Code {
+        /// Its id.
+        id: CodeId,
+        /// `co_filename`.
+        file: StringId,
+        /// `co_qualname`, or `co_name` before Python 3.11.
+        name: StringId,
+        /// `co_firstlineno`.
+        first_line: u32,
+        /// How `line_table` is encoded.
+        kind: LineTableKind,
+        /// `co_linetable` or `co_lnotab`; empty if it was too large to keep.
+        line_table: &'a [u8],
+    },
+    /// Defines a node of the stack tree.
+    Stack {
+        /// Its id.
+        id: StackId,
+        /// The caller's node.
+        parent: StackId,
+        /// What it stands for.
+        frame: Frame,
+    },
+    /// A block was born.
+    Alloc {
+        /// Where.
+        addr: Addr,
+        /// Bytes that were asked for.
+        size: u64,
+        /// By whom.
+        stack: StackId,
+        /// Through which door.
+        allocator: Allocator,
+    },
+    /// The block at this address is gone. An address that is not live belongs to a block that was not recorded.
+    Free {
+        /// Where it was.
+        addr: Addr,
+    },
+    /// A mapping was made; it replaces whatever was mapped in its range.
+    Map {
+        /// Where.
+        addr: Addr,
+        /// Bytes.
+        len: u64,
+        /// What is mapped.
+        kind: MapKind,
+        /// By whom.
+        stack: StackId,
+    },
+    /// A range was unmapped; it may cut through mappings.
+    Unmap {
+        /// Where.
+        addr: Addr,
+        /// Bytes.
+        len: u64,
+    },
+    /// `mremap`: the old range is gone, the new one has the old one's kind.
+    Remap {
+        /// Where it was.
+        old: Addr,
+        /// How long it was, in bytes.
+        old_len: u64,
+        /// Where it is.
+        new: Addr,
+        /// How long it is, in bytes.
+        new_len: u64,
+        /// Who asked.
+        stack: StackId,
+    },
+    /// So many events could not be written.
+    Lost {
+        /// How many.
+        events: u64,
+    },
+    /// Something the report must say about this process, as one sentence.
+    Note {
+        /// UTF-8 text.
+        text: &'a [u8],
+    },
+    /// The process ended in an orderly way (exit handlers ran) or replaced itself by `exec`.
+    End {
+        /// Highest resident memory of the process, in bytes, as the kernel has it.
+        max_rss_bytes: u64,
+    },
+    /// Folded: sums over one stack.
+    Totals(StackTotals),
+    /// Folded: this process's own highest heap so far, and when.
+    ProcessPeak {
+        /// Bytes (estimated in a sampled run).
+        bytes: u64,
+        /// On `CLOCK_MONOTONIC`.
+        nanos: u64,
+    },
+    /// Folded: the highest heap of the whole tree so far, and when. Written for each process, the same everywhere.
+    TreePeak {
+        /// Bytes (estimated in a sampled run).
+        bytes: u64,
+        /// On `CLOCK_MONOTONIC`.
+        nanos: u64,
+        /// Whether the tree is at that peak at the moment of folding: then what is live is what was live at it.
+        now: bool,
+    },
+    /// Folded: reading goes on in this segment of the process, at the chunk and byte given.
+    Position {
+        /// Segment number.
+        segment: u32,
+        /// Byte offset of the chunk in the segment.
+        chunk: u64,
+        /// Bytes of that chunk's payload that are folded already.
+        consumed: u32,
+    },
+}

@@ -1,0 +1,137 @@
+//! `run.json`: what the supervisor knows about the run, beside the segments that the processes write.
+
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// The manifest's file name in a capture.
+pub const FILE: &str = "run.json";
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitKind {
+    /// With status 0.
+    Ok,
+    /// With another status.
+    Failed,
+    /// By a signal.
+    Signalled,
+    /// The kernel killed it because memory ran out.
+    OomKilled,
+    /// It still ran at the end of the run, or nobody saw its end.
+    #[default]
+    Unknown,
+}
+
+/// How a process ended, with the figures.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Exit {
+    /// In which way.
+    pub kind: ExitKind,
+    /// Exit status, if it exited.
+    pub status: Option<i32>,
+    /// Signal number, if a signal ended it.
+    pub signal: Option<i32>,
+    /// The limit that was hit, in bytes.
+    pub limit_bytes: Option<u64>,
+    /// `cgroup`, `rlimit` or `machine`.
+    pub limit_kind: Option<String>,
+}
+
+/// A process as the supervisor saw it from outside.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SeenProcess {
+    /// Process id.
+    pub pid: u32,
+    /// Its parent's id.
+    pub parent: u32,
+    /// Command line.
+    pub argv: Vec<String>,
+    /// Highest resident memory seen, in bytes.
+    pub peak_rss_bytes: u64,
+    /// Its end.
+    pub exit: Exit,
+}
+
+/// The supervisor's account of a run. Written when the run begins and again when it ends.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the capture format, [`crate::wire::VERSION`].
+    pub format: u32,
+    /// Version of deadweight that made the capture.
+    pub deadweight: String,
+    /// The program and its arguments as the user gave them (`["bench.py", "--fast"]`).
+    pub argv: Vec<String>,
+    /// Folder the program was started in.
+    pub cwd: String,
+    /// Start, seconds since 1970.
+    pub started_unix: u64,
+    /// Start on `CLOCK_MONOTONIC`, nanoseconds: what the events' clocks are compared with.
+    pub started_monotonic_nanos: u64,
+    /// `true` for `--exact`.
+    pub exact: bool,
+    /// Sampling interval in bytes; 0 if exact.
+    pub sampling_interval_bytes: u64,
+    /// Limit for the size of the capture, bytes.
+    pub max_size_bytes: u64,
+    /// Process id of the started program.
+    pub pid: Option<u32>,
+    /// Duration in seconds, once the run has ended.
+    pub seconds: Option<f64>,
+    /// How the started program ended, once it has.
+    pub exit: Option<Exit>,
+    /// Highest resident memory of the process tree, bytes; pages that processes share count once where that could
+    /// be told.
+    pub peak_rss_bytes: Option<u64>,
+    /// When that was, seconds since the start.
+    pub peak_rss_seconds: Option<f64>,
+    /// All processes seen from outside.
+    pub processes: Vec<SeenProcess>,
+    /// What could not be measured, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Manifest {
+    /// Reads a capture's manifest.
+    ///
+    /// # Errors
+    /// If it cannot be read, is damaged, or belongs to a newer format.
+    pub fn read(folder: &Path) -> Result<Manifest, Error> {
+        let path = folder.join(FILE);
+        let bytes = std::fs::read(&path).map_err(|source| Error::Io {
+            path: path.clone(),
+            source,
+        })?;
+        // The version first: a newer manifest may differ in everything else.
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let bad = |source| Error::BadManifest {
+            path: path.clone(),
+            source,
+        };
+        let found = serde_json::from_slice::<Version>(&bytes).map_err(bad)?.format;
+        if found > crate::wire::VERSION {
+            return Err(Error::NewerVersion {
+                found,
+                newest: crate::wire::VERSION,
+            });
+        }
+        serde_json::from_slice(&bytes).map_err(bad)
+    }
+
+    /// Writes the manifest so that a reader finds either the old one or the new one, whole.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        let temporary = folder.join("run.json.part");
+        std::fs::write(&temporary, serde_json::to_vec_pretty(self)?)?;
+        std::fs::rename(&temporary, folder.join(FILE))
+    }
+}

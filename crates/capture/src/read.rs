@@ -1,0 +1,8 @@
+//! The reading half: bytes to events, as far as they go.
+
+mod capture;
+mod event;
+mod segment;
+
+pub use capture::{Capture, FOLD_FILE, ProcessFiles, ProcessId, SegmentFile, segment_file_name};
+pub use segment::{Events, Segment, SegmentHeader, Tail, segments};

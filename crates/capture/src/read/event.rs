@@ -1,0 +1,242 @@
+//! Decoding of a chunk's payload.
+
+use crate::varint::{get, unzigzag};
+use crate::wire::{frame_kind, tag};
+use crate::{Addr, Allocator, CodeId, Event, Frame, LineTableKind, MapKind, StackId, StackTotals, StringId};
+
+/// Decodes one chunk; mirrors what `write::SegmentWriter` keeps as "the last".
+#[derive(Clone, Debug)]
+pub(super) struct Decoder<'a> {
+    payload: &'a [u8],
+    at: usize,
+    /// Start of the event being decoded: bytes before it are consumed.
+    consumed: usize,
+    addr: u64,
+    alloc_stack: u32,
+    stack: u32,
+    code: u32,
+    nanos: u64,
+    /// The chunk's own time has not been told yet.
+    time_is_due: bool,
+}
+
+impl<'a> Decoder<'a> {
+    pub(super) fn new(payload: &'a [u8], nanos: u64) -> Decoder<'a> {
+        Decoder {
+            payload,
+            at: 0,
+            consumed: 0,
+            addr: 0,
+            alloc_stack: 0,
+            stack: 0,
+            code: 0,
+            nanos,
+            time_is_due: true,
+        }
+    }
+
+    /// Bytes of the payload that belong to events already yielded.
+    pub(super) fn consumed(&self) -> usize {
+        self.consumed
+    }
+
+    /// The next event; an error is a sentence about what is wrong at [`consumed`](Self::consumed).
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<Result<Event<'a>, &'static str>> {
+        if self.time_is_due {
+            self.time_is_due = false;
+            return Some(Ok(Event::Clock { nanos: self.nanos }));
+        }
+        if self.at >= self.payload.len() {
+            return None;
+        }
+        let event = self.event();
+        if event.is_ok() {
+            self.consumed = self.at;
+        }
+        Some(event)
+    }
+
+    #[inline(always)]
+    fn number(&mut self) -> Result<u64, &'static str> {
+        get(self.payload, &mut self.at).ok_or("a number is cut off or too large")
+    }
+
+    fn small(&mut self) -> Result<u32, &'static str> {
+        u32::try_from(self.number()?).map_err(|_| "a number is too large")
+    }
+
+    #[inline(always)]
+    fn addr(&mut self) -> Result<Addr, &'static str> {
+        let number = self.number()?;
+        let difference = if number & 1 == 0 {
+            unzigzag(number >> 1) << 3
+        } else {
+            unzigzag(number >> 1)
+        };
+        self.addr = self.addr.wrapping_add(difference as u64);
+        Ok(Addr(self.addr))
+    }
+
+    fn text(&mut self) -> Result<&'a [u8], &'static str> {
+        let length = usize::try_from(self.number()?).map_err(|_| "a length is too large")?;
+        let end = self.at.checked_add(length).ok_or("a length is too large")?;
+        let text = self.payload.get(self.at..end).ok_or("a text is cut off")?;
+        self.at = end;
+        Ok(text)
+    }
+
+    #[inline]
+    fn event(&mut self) -> Result<Event<'a>, &'static str> {
+        let kind = *self.payload.get(self.at).ok_or("an event is cut off")?;
+        self.at += 1;
+        if kind & tag::ALLOC != 0 {
+            return self.alloc(kind);
+        }
+        if kind == tag::FREE {
+            return Ok(Event::Free { addr: self.addr()? });
+        }
+        self.rare_event(kind)
+    }
+
+    #[inline(always)]
+    fn alloc(&mut self, kind: u8) -> Result<Event<'a>, &'static str> {
+        let allocator = Allocator::from_wire(kind & tag::ALLOC_KIND).ok_or("an unknown allocator")?;
+        let addr = self.addr()?;
+        let size = self.number()?;
+        if kind & tag::ALLOC_SAME_STACK == 0 {
+            self.alloc_stack = step(self.alloc_stack, self.number()?)?;
+        }
+        Ok(Event::Alloc {
+            addr,
+            size,
+            stack: StackId(self.alloc_stack),
+            allocator,
+        })
+    }
+
+    fn rare_event(&mut self, kind: u8) -> Result<Event<'a>, &'static str> {
+        Ok(match kind {
+            tag::CLOCK => {
+                let micros = self.number()?;
+                self.nanos = self.nanos.saturating_add(micros.saturating_mul(1000));
+                Event::Clock { nanos: self.nanos }
+            }
+            tag::PROCESS => Event::Process {
+                parent: self.small()?,
+                python: self.small()?,
+                forked: self.number()? & 1 == 1,
+                argv: self.text()?,
+            },
+            tag::STRING => Event::String {
+                id: StringId(self.small()?),
+                bytes: self.text()?,
+            },
+            tag::CODE => Event::Code {
+                id: CodeId(self.small()?),
+                file: StringId(self.small()?),
+                name: StringId(self.small()?),
+                first_line: self.small()?,
+                kind: LineTableKind::from_wire(self.number()?).ok_or("an unknown kind of line table")?,
+                line_table: self.text()?,
+            },
+            tag::STACK_PYTHON => {
+                let (id, parent) = self.stack_ids()?;
+                self.code = step(self.code, self.number()?)?;
+                let offset = i32::try_from(unzigzag(self.number()?)).map_err(|_| "an offset is too large")?;
+                Event::Stack {
+                    id,
+                    parent,
+                    frame: Frame::Python {
+                        code: CodeId(self.code),
+                        offset,
+                    },
+                }
+            }
+            tag::STACK_OTHER => {
+                let (id, parent) = self.stack_ids()?;
+                let kind = self.number()?;
+                let name = StringId(self.small()?);
+                let frame = match kind {
+                    frame_kind::NATIVE_THREAD => Frame::NativeThread { name },
+                    frame_kind::START_UP => Frame::StartUp,
+                    frame_kind::INTERPRETER => Frame::Interpreter,
+                    frame_kind::TRUNCATED => Frame::Truncated,
+                    frame_kind::STACKS_OFF => Frame::StacksOff,
+                    _ => return Err("an unknown kind of frame"),
+                };
+                Event::Stack { id, parent, frame }
+            }
+            tag::MAP => {
+                let addr = self.addr()?;
+                let len = self.number()?;
+                let kind = u8::try_from(self.number()?).ok().and_then(MapKind::from_wire);
+                let stack = StackId(self.small()?);
+                Event::Map {
+                    addr,
+                    len,
+                    kind: kind.ok_or("an unknown kind of mapping")?,
+                    stack,
+                }
+            }
+            tag::UNMAP => Event::Unmap {
+                addr: self.addr()?,
+                len: self.number()?,
+            },
+            tag::REMAP => Event::Remap {
+                old: self.addr()?,
+                old_len: self.number()?,
+                new: self.addr()?,
+                new_len: self.number()?,
+                stack: StackId(self.small()?),
+            },
+            tag::LOST => Event::Lost { events: self.number()? },
+            tag::NOTE => Event::Note { text: self.text()? },
+            tag::END => Event::End {
+                max_rss_bytes: self.number()?,
+            },
+            tag::TOTALS => Event::Totals(StackTotals {
+                stack: StackId(self.small()?),
+                allocated_bytes: self.number()?,
+                allocated_blocks: self.number()?,
+                allocated_variance: self.number()?,
+                peak_bytes: self.number()?,
+                peak_blocks: self.number()?,
+                peak_variance: self.number()?,
+            }),
+            tag::PROCESS_PEAK => Event::ProcessPeak {
+                bytes: self.number()?,
+                nanos: self.number()?,
+            },
+            tag::TREE_PEAK => Event::TreePeak {
+                bytes: self.number()?,
+                nanos: self.number()?,
+                now: self.number()? & 1 == 1,
+            },
+            tag::POSITION => Event::Position {
+                segment: self.small()?,
+                chunk: self.number()?,
+                consumed: self.small()?,
+            },
+            _ => return Err("an unknown event"),
+        })
+    }
+
+    fn stack_ids(&mut self) -> Result<(StackId, StackId), &'static str> {
+        self.stack = step(self.stack, self.number()?)?;
+        let up = self.small()?;
+        if up == 0 {
+            return Err("a stack is its own caller");
+        }
+        let parent = self.stack.checked_sub(up).ok_or("a stack's caller has no id")?;
+        Ok((StackId(self.stack), StackId(parent)))
+    }
+}
+
+/// `last` plus a zigzag difference.
+fn step(last: u32, difference: u64) -> Result<u32, &'static str> {
+    let next = i64::from(last)
+        .checked_add(unzigzag(difference))
+        .ok_or("an id is too large")?;
+    u32::try_from(next).map_err(|_| "an id is too large")
+}

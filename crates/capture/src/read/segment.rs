@@ -1,0 +1,261 @@
+//! One segment: header, chunks, and the iterator over its events.
+
+use super::event::Decoder;
+use crate::wire::{self, State};
+use crate::{Error, Event};
+
+/// What a segment's header says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SegmentHeader {
+    /// Process id.
+    pub pid: u32,
+    /// How many programs this process id had before.
+    pub incarnation: u32,
+    /// Number of the segment in its incarnation.
+    pub index: u32,
+    /// Whether every block is recorded.
+    pub exact: bool,
+    /// Sampling interval in bytes; 0 if exact.
+    pub interval_bytes: u64,
+    /// Blocks of at least so many bytes are always recorded in a sampled run.
+    pub always_bytes: u64,
+    /// `CLOCK_MONOTONIC` at the segment's start, nanoseconds.
+    pub start_nanos: u64,
+    /// What became of its writer.
+    pub state: State,
+}
+
+/// How the events of a segment ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tail {
+    /// The last chunk was sealed.
+    Complete,
+    /// The last chunk was still being written: the process lives, or was killed. Nothing that it wrote is missing.
+    Open,
+    /// The bytes make no sense from this offset in the segment on.
+    CutOff {
+        /// Byte offset in the segment.
+        at: u64,
+        /// What is wrong there.
+        why: &'static str,
+    },
+}
+
+/// A segment's bytes, its header checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    bytes: &'a [u8],
+    header: SegmentHeader,
+    /// Where the chunks begin.
+    first: usize,
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
+}
+
+/// All segments in a file; a segment that cannot be read ends the row with an error.
+pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Result<Segment<'_>, Error>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let segment = Segment::parse(rest);
+        rest = match &segment {
+            Ok(segment) => rest.get(segment.bytes.len()..).unwrap_or_default(),
+            Err(_) => &[],
+        };
+        Some(segment)
+    })
+}
+
+impl<'a> Segment<'a> {
+    /// Checks the header at the start of `bytes`. Bytes after the segment are left alone; a segment whose end is
+    /// missing is taken as far as it goes.
+    ///
+    /// # Errors
+    /// If the header is not one, is damaged, or is of a newer version.
+    pub fn parse(bytes: &'a [u8]) -> Result<Segment<'a>, Error> {
+        if bytes.get(..wire::MAGIC.len()) != Some(&wire::MAGIC[..]) {
+            return Err(Error::BadMagic);
+        }
+        let short = Error::BadHeader { what: "it is cut off" };
+        let Some(version) = u32_at(bytes, 8) else {
+            return Err(short);
+        };
+        if version > wire::VERSION {
+            return Err(Error::NewerVersion {
+                found: version,
+                newest: wire::VERSION,
+            });
+        }
+        let Some(checked) = bytes.get(..wire::HEADER_CHECKED) else {
+            return Err(short);
+        };
+        if u32_at(bytes, wire::HEADER_CRC) != Some(crc32fast::hash(checked)) {
+            return Err(Error::BadHeader {
+                what: "its checksum is wrong",
+            });
+        }
+        let fields = || {
+            let header = SegmentHeader {
+                pid: u32_at(bytes, 24)?,
+                incarnation: u32_at(bytes, 28)?,
+                index: u32_at(bytes, 32)?,
+                exact: u32_at(bytes, 36)? == 1,
+                interval_bytes: u64_at(bytes, 40)?,
+                start_nanos: u64_at(bytes, 48)?,
+                state: State::from_wire(u32_at(bytes, wire::HEADER_STATE)?).unwrap_or_default(),
+                always_bytes: u64_at(bytes, wire::HEADER_ALWAYS)?,
+            };
+            Some((header, u32_at(bytes, 12)?, u64_at(bytes, 16)?))
+        };
+        let Some((header, first, size)) = fields() else {
+            return Err(short);
+        };
+        let size = usize::try_from(size).unwrap_or(usize::MAX).min(bytes.len());
+        let first = first as usize;
+        if first < wire::HEADER_BYTES || first > size {
+            return Err(Error::BadHeader {
+                what: "its size makes no sense",
+            });
+        }
+        Ok(Segment {
+            bytes: bytes.get(..size).unwrap_or(bytes),
+            header,
+            first,
+        })
+    }
+
+    /// The header.
+    pub fn header(&self) -> &SegmentHeader {
+        &self.header
+    }
+
+    /// All events from the start.
+    pub fn events(&self) -> Events<'a> {
+        self.events_from(0, 0)
+    }
+
+    /// The events after a position that [`Events::position`] gave, as far as they are written by now.
+    ///
+    /// The bytes may have been read anew in the meantime.
+    pub fn events_from(&self, chunk: u64, consumed: u32) -> Events<'a> {
+        let next = usize::try_from(chunk).unwrap_or(usize::MAX).max(self.first);
+        let mut events = Events {
+            bytes: self.bytes,
+            next,
+            chunk: next,
+            decoder: None,
+            tail: Tail::Complete,
+            skip_to: consumed,
+        };
+        events.open_chunk();
+        events
+    }
+}
+
+/// The events of a segment, in order.
+#[derive(Clone, Debug)]
+pub struct Events<'a> {
+    bytes: &'a [u8],
+    /// Where the chunk after the current one begins.
+    next: usize,
+    /// Where the current chunk begins.
+    chunk: usize,
+    decoder: Option<Decoder<'a>>,
+    tail: Tail,
+    /// Bytes of the first chunk that were consumed earlier. They are decoded again, because differences refer to
+    /// what came before, but not yielded.
+    skip_to: u32,
+}
+
+impl<'a> Events<'a> {
+    /// How the events ended; meaningful once the iterator has returned `None`.
+    pub fn tail(&self) -> Tail {
+        self.tail
+    }
+
+    /// Where reading can go on later: byte offset of the current chunk, and bytes of its payload consumed.
+    pub fn position(&self) -> (u64, u32) {
+        match &self.decoder {
+            Some(decoder) => (self.chunk as u64, decoder.consumed() as u32),
+            None => (self.next as u64, 0),
+        }
+    }
+
+    fn cut_off(&mut self, at: usize, why: &'static str) {
+        self.tail = Tail::CutOff { at: at as u64, why };
+        self.decoder = None;
+        self.next = usize::MAX;
+    }
+
+    /// Opens the chunk at `next`, if there is one.
+    fn open_chunk(&mut self) {
+        self.decoder = None;
+        let at = self.next;
+        self.chunk = at;
+        let Some(head) = at
+            .checked_add(wire::CHUNK_HEADER_BYTES)
+            .and_then(|end| self.bytes.get(at..end))
+        else {
+            return;
+        };
+        let magic = head.get(..4).unwrap_or_default();
+        if magic != wire::CHUNK_MAGIC {
+            if head.iter().any(|&byte| byte != 0) {
+                self.cut_off(at, "no chunk begins here");
+            }
+            return;
+        }
+        let (Some(length), Some(nanos), Some(sealed), Some(crc)) =
+            (u32_at(head, 4), u64_at(head, 8), u32_at(head, 16), u32_at(head, 20))
+        else {
+            return self.cut_off(at, "the chunk's header is cut off");
+        };
+        let start = at + wire::CHUNK_HEADER_BYTES;
+        let end = start.saturating_add(length as usize);
+        let Some(payload) = self.bytes.get(start..end) else {
+            return self.cut_off(at, "the chunk is longer than the file");
+        };
+        if sealed == 1 && crc32fast::hash(payload) != crc {
+            return self.cut_off(at, "the chunk's checksum is wrong");
+        }
+        self.tail = if sealed == 1 { Tail::Complete } else { Tail::Open };
+        // An open chunk is the last one: stay at it, so that reading can go on when it has grown.
+        self.next = if sealed == 1 { wire::align(end) } else { usize::MAX };
+        let mut decoder = Decoder::new(payload, nanos);
+        while decoder.consumed() < self.skip_to as usize {
+            if decoder.next().is_none_or(|event| event.is_err()) {
+                break;
+            }
+        }
+        self.skip_to = 0;
+        self.decoder = Some(decoder);
+    }
+}
+
+impl<'a> Iterator for Events<'a> {
+    type Item = Event<'a>;
+
+    fn next(&mut self) -> Option<Event<'a>> {
+        loop {
+            let decoder = self.decoder.as_mut()?;
+            match decoder.next() {
+                Some(Ok(event)) => return Some(event),
+                Some(Err(why)) => {
+                    let at = self.chunk + wire::CHUNK_HEADER_BYTES + decoder.consumed();
+                    self.cut_off(at, why);
+                    return None;
+                }
+                None if self.next == usize::MAX => return None,
+                None => self.open_chunk(),
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The bytes of a segment: the only place where they get their meaning. Numbers are little endian.
+//!
+//! A segment file is one or more segments, one after the other (the agent's files hold one, a fold several):
+//!
+//! | bytes of a segment | contents |
+//! |---|---|
+//! | 0..8 | magic `deadwght` |
+//! | 8..12 | format version |
+//! | 12..16 | where the chunks begin (128) |
+//! | 16..24 | size of the segment |
+//! | 24..28 | process id |
+//! | 28..32 | incarnation: how many programs this process id had before (`exec`) |
+//! | 32..36 | number of the segment in its incarnation, from 0 |
+//! | 36..40 | mode: 0 sampled, 1 exact |
+//! | 40..48 | sampling interval in bytes (0 if exact) |
+//! | 48..56 | `CLOCK_MONOTONIC` when the segment was begun, nanoseconds |
+//! | 56..60 | CRC-32 of bytes 0..56 |
+//! | 60..64 | [`State`], rewritten in place |
+//! | 64..72 | blocks of at least so many bytes are always recorded in a sampled run |
+//! | 72..128 | zero |
+//! | 128.. | chunks, each at a multiple of 8; the row ends at zeros or at the end |
+//!
+//! | bytes of a chunk | contents |
+//! |---|---|
+//! | 0..4 | magic `chnk` |
+//! | 4..8 | bytes of payload that are complete (rewritten after each event) |
+//! | 8..16 | `CLOCK_MONOTONIC` when the chunk was begun, nanoseconds |
+//! | 16..20 | 0 while it is being written, 1 once it is sealed |
+//! | 20..24 | CRC-32 of the payload, once sealed |
+//! | 24.. | payload: events |
+//!
+//! An event is a tag byte and its fields. *v* is a LEB128 number, *z* a zigzag LEB128 number, *a* an address
+//! relative to the last address in this chunk (the first one relative to 0): if the difference `d` is a multiple of
+//! 8, the number is `zigzag(d / 8) * 2`, else `zigzag(d) * 2 + 1`. All references to "the last" start anew in each
+//! chunk, so chunks can be read one by one.
+//!
+//! | tag | event | fields |
+//! |---|---|---|
+//! | `0b1s00_kkkk` | Alloc; k = allocator; s = same stack as the last Alloc | a address, v size, z stack minus last Alloc's stack (absent if s) |
+//! | `0x40` | Free | a address |
+//! | `0x01` | Clock | v microseconds since the last clock (or the chunk's start) |
+//! | `0x02` | Process | v parent, v Py_Version, v flags (1: forked), v length, argv |
+//! | `0x03` | String | v id, v length, bytes |
+//! | `0x04` | Code | v id, v file, v name, v first line, v line table kind, v length, line table |
+//! | `0x05` | Stack, Python frame | z id minus last Stack's id, v id minus parent, z code minus last Stack's code, z offset |
+//! | `0x06` | Stack, other frame | z id minus last Stack's id, v id minus parent, v frame kind, v name |
+//! | `0x07` | Map | a address, v length, v kind, v stack |
+//! | `0x08` | Unmap | a address, v length |
+//! | `0x09` | Remap | a old, v old length, a new, v new length, v stack |
+//! | `0x0a` | Lost | v events |
+//! | `0x0b` | Note | v length, text |
+//! | `0x0c` | End | v max RSS |
+//! | `0x10` | Totals | v stack, v x 6 in the order of `StackTotals` |
+//! | `0x11` | ProcessPeak | v bytes, v nanoseconds |
+//! | `0x12` | TreePeak | v bytes, v nanoseconds, v flags (1: now) |
+//! | `0x13` | Position | v segment, v chunk, v consumed |
+
+/// First bytes of a segment.
+pub const MAGIC: [u8; 8] = *b"deadwght";
+/// First bytes of a chunk.
+pub const CHUNK_MAGIC: [u8; 4] = *b"chnk";
+/// The version that this crate writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+/// Bytes before the first chunk.
+pub const HEADER_BYTES: usize = 128;
+/// Bytes of the header that its checksum covers.
+pub const HEADER_CHECKED: usize = 56;
+/// Where the header keeps its checksum.
+pub const HEADER_CRC: usize = 56;
+/// Where the header keeps the [`State`].
+pub const HEADER_STATE: usize = 60;
+/// Where the header keeps the size from which on a sampled run records every block.
+pub const HEADER_ALWAYS: usize = 64;
+/// Bytes before a chunk's payload.
+pub const CHUNK_HEADER_BYTES: usize = 24;
+/// A chunk whose payload has reached this many bytes is sealed.
+pub const CHUNK_PAYLOAD_BYTES: usize = 64 * 1024;
+/// Room that each event without a text of its own fits into.
+pub const MAX_SMALL_EVENT: usize = 80;
+
+/// Tag bytes of the events.
+pub mod tag {
+    #![allow(missing_docs)]
+    pub const ALLOC: u8 = 0x80;
+    pub const ALLOC_SAME_STACK: u8 = 0x40;
+    pub const ALLOC_KIND: u8 = 0x0f;
+    pub const FREE: u8 = 0x40;
+    pub const CLOCK: u8 = 0x01;
+    pub const PROCESS: u8 = 0x02;
+    pub const STRING: u8 = 0x03;
+    pub const CODE: u8 = 0x04;
+    pub const STACK_PYTHON: u8 = 0x05;
+    pub const STACK_OTHER: u8 = 0x06;
+    pub const MAP: u8 = 0x07;
+    pub const UNMAP: u8 = 0x08;
+    pub const REMAP: u8 = 0x09;
+    pub const LOST: u8 = 0x0a;
+    pub const NOTE: u8 = 0x0b;
+    pub const END: u8 = 0x0c;
+    pub const TOTALS: u8 = 0x10;
+    pub const PROCESS_PEAK: u8 = 0x11;
+    pub const TREE_PEAK: u8 = 0x12;
+    pub const POSITION: u8 = 0x13;
+}
+
+/// What became of the writer of a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[repr(u32)]
+pub enum State {
+    /// It is being written; if the process is gone, it was killed.
+    #[default]
+    Recording = 0,
+    /// It is full and another one follows.
+    Full = 1,
+    /// The process ended in an orderly way.
+    Ended = 2,
+    /// Recording stopped because the next segment could not be made: no space on the device.
+    DiskFull = 3,
+    /// Recording stopped because the next segment could not be made: the folder cannot be written.
+    NotWritable = 4,
+    /// Recording stopped because the agent could get no memory for its tables.
+    NoMemory = 5,
+    /// Recording stopped because the capture reached its limit while nobody folded it.
+    SizeLimit = 6,
+    /// Recording stopped because the next segment could not be made, for another reason.
+    Failed = 7,
+}
+
+impl State {
+    /// The state with this number on the wire.
+    pub fn from_wire(number: u32) -> Option<State> {
+        const ALL: [State; 8] = [
+            State::Recording,
+            State::Full,
+            State::Ended,
+            State::DiskFull,
+            State::NotWritable,
+            State::NoMemory,
+            State::SizeLimit,
+            State::Failed,
+        ];
+        ALL.get(usize::try_from(number).ok()?).copied()
+    }
+
+    /// Whether recording stopped although the process went on, and why; `None` for the orderly states.
+    pub fn stopped_because(self) -> Option<&'static str> {
+        match self {
+            State::Recording | State::Full | State::Ended => None,
+            State::DiskFull => Some("the disk is full"),
+            State::NotWritable => Some("the capture folder cannot be written"),
+            State::NoMemory => Some("there was no memory for the agent's tables"),
+            State::SizeLimit => Some("the capture reached its size limit"),
+            State::Failed => Some("the next segment file could not be made"),
+        }
+    }
+}
+
+/// A name for a frame that is no Python frame, as a number on the wire.
+pub mod frame_kind {
+    #![allow(missing_docs)]
+    pub const NATIVE_THREAD: u64 = 0;
+    pub const START_UP: u64 = 1;
+    pub const INTERPRETER: u64 = 2;
+    pub const TRUNCATED: u64 = 3;
+    pub const STACKS_OFF: u64 = 4;
+}
+
+/// Rounds up to the alignment of chunks.
+pub fn align(at: usize) -> usize {
+    at.saturating_add(7) & !7
+}
