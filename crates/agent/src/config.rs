@@ -1,0 +1,61 @@
+//! What the launcher asks for, in environment variables that every child process inherits.
+
+use core::ffi::CStr;
+
+use crate::path::Path;
+
+/// The launcher's wishes.
+#[derive(Clone, Copy)]
+pub struct Config {
+    /// Folder of the capture.
+    pub folder: Path,
+    /// Whether every block is recorded.
+    pub exact: bool,
+    /// Sampling interval in bytes.
+    pub interval: u64,
+    /// Bytes that the capture may have while nobody folds it.
+    pub max_size: u64,
+    /// Process id of the supervisor, or 0.
+    pub supervisor: u32,
+    /// Seed of the random numbers for repeatable tests, or 0.
+    pub seed: u64,
+}
+
+impl Config {
+    /// Nothing to record.
+    pub const NONE: Config = Config {
+        folder: Path::EMPTY,
+        exact: false,
+        interval: 65536,
+        max_size: 256 << 20,
+        supervisor: 0,
+        seed: 0,
+    };
+
+    /// Reads the environment; `None` if no capture is asked for. Only called from the constructor: later the
+    /// program may change its environment at any moment.
+    pub fn from_environment() -> Option<Config> {
+        let mut folder = Path::EMPTY;
+        folder.push(variable(c"DEADWEIGHT_CAPTURE")?.to_bytes());
+        let number = |name, default| variable(name).and_then(parse).unwrap_or(default);
+        folder.is_whole().then(|| Config {
+            folder,
+            exact: variable(c"DEADWEIGHT_MODE").is_some_and(|mode| mode == c"exact"),
+            interval: number(c"DEADWEIGHT_INTERVAL", Config::NONE.interval),
+            max_size: number(c"DEADWEIGHT_MAX_SIZE", Config::NONE.max_size),
+            supervisor: number(c"DEADWEIGHT_PARENT", 0) as u32,
+            seed: number(c"DEADWEIGHT_SEED", 0),
+        })
+    }
+}
+
+fn variable(name: &CStr) -> Option<&'static CStr> {
+    // SAFETY: the name is NUL-terminated; in the constructor no other thread changes the environment.
+    let value = unsafe { libc::getenv(name.as_ptr()) };
+    // SAFETY: a value of the environment is NUL-terminated and stays while the constructor runs.
+    (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) })
+}
+
+fn parse(text: &CStr) -> Option<u64> {
+    core::str::from_utf8(text.to_bytes()).ok()?.parse().ok()
+}

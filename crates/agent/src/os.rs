@@ -1,0 +1,287 @@
+//! The kernel's services that the agent uses, none of which touches `errno` or allocates.
+
+use core::ptr::NonNull;
+
+use crate::arch::syscall;
+
+/// An error number of the kernel (`ENOSPC`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Errno(pub i32);
+
+fn check(result: isize) -> Result<usize, Errno> {
+    if (-4095..0).contains(&result) {
+        Err(Errno(-result as i32))
+    } else {
+        Ok(result as usize)
+    }
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds.
+#[inline]
+pub fn now_nanos() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the answer; the vDSO call is async-signal-safe.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    (time.tv_sec as u64)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(time.tv_nsec as u64)
+}
+
+fn plain(number: libc::c_long) -> usize {
+    // SAFETY: only called with calls that take no argument and cannot fail.
+    unsafe { syscall(number, [0; 6]) as usize }
+}
+
+/// The process id, asked of the kernel.
+pub fn pid() -> u32 {
+    plain(libc::SYS_getpid) as u32
+}
+
+/// The parent's process id.
+pub fn parent_pid() -> u32 {
+    plain(libc::SYS_getppid) as u32
+}
+
+/// The thread id.
+pub fn thread_id() -> u32 {
+    plain(libc::SYS_gettid) as u32
+}
+
+/// Whether a process of this id exists.
+pub fn process_exists(pid: u32) -> bool {
+    // SAFETY: signal 0 only asks.
+    let asked = unsafe { syscall(libc::SYS_kill, [pid as usize, 0, 0, 0, 0, 0]) };
+    check(asked) != Err(Errno(libc::ESRCH))
+}
+
+/// Zeroed private memory, or `None`.
+pub fn map_private(bytes: usize) -> Option<NonNull<u8>> {
+    let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
+    // SAFETY: a fresh mapping where the kernel likes; it replaces nothing.
+    let place = unsafe { syscall(libc::SYS_mmap, [0, bytes, protection, flags, usize::MAX, 0]) };
+    NonNull::new(check(place).ok()? as *mut u8)
+}
+
+/// Gives a mapping back.
+///
+/// # Safety
+/// `place` is a mapping of `bytes` bytes that the agent made and that nothing refers to any more.
+pub unsafe fn unmap(place: NonNull<u8>, bytes: usize) {
+    // SAFETY: by the caller's promise.
+    unsafe { syscall(libc::SYS_munmap, [place.as_ptr() as usize, bytes, 0, 0, 0, 0]) };
+}
+
+/// Tells the kernel how to treat a mapping of the agent's own (`MADV_WIPEONFORK`, `MADV_DONTFORK`).
+///
+/// # Safety
+/// `place` is a mapping of `bytes` bytes that the agent made, and `advice` does not discard what is still read.
+pub unsafe fn advise(place: NonNull<u8>, bytes: usize, advice: i32) -> bool {
+    // SAFETY: by the caller's promise.
+    let result = unsafe {
+        syscall(
+            libc::SYS_madvise,
+            [place.as_ptr() as usize, bytes, advice as usize, 0, 0, 0],
+        )
+    };
+    check(result).is_ok()
+}
+
+/// Makes a new file of `bytes` bytes whose space is reserved, and maps it shared. `path` ends with a NUL byte.
+/// No descriptor stays open.
+pub fn map_new_file(path: &[u8], bytes: usize) -> Result<NonNull<u8>, Errno> {
+    if path.last() != Some(&0) {
+        return Err(Errno(libc::ENAMETOOLONG));
+    }
+    if file_size_limit() < bytes as u64 {
+        // Growing a file past RLIMIT_FSIZE would send SIGXFSZ to the user's program.
+        return Err(Errno(libc::EFBIG));
+    }
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
+    // SAFETY: `path` is NUL-terminated (checked above).
+    let opened = unsafe {
+        syscall(
+            libc::SYS_openat,
+            [
+                libc::AT_FDCWD as usize,
+                path.as_ptr() as usize,
+                flags as usize,
+                0o644,
+                0,
+                0,
+            ],
+        )
+    };
+    let fd = check(opened)?;
+    let mapped = reserve(fd, bytes).and_then(|()| {
+        let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+        // SAFETY: a fresh shared mapping of a file just made; it replaces nothing.
+        check(unsafe { syscall(libc::SYS_mmap, [0, bytes, protection, libc::MAP_SHARED as usize, fd, 0]) })
+    });
+    // SAFETY: `fd` was opened above and is not used again.
+    unsafe { syscall(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
+    if mapped.is_err() {
+        // SAFETY: `path` is NUL-terminated; the file is the empty one made above.
+        unsafe { syscall(libc::SYS_unlink, [path.as_ptr() as usize, 0, 0, 0, 0, 0]) };
+    }
+    NonNull::new(mapped? as *mut u8).ok_or(Errno(libc::ENOMEM))
+}
+
+/// Gives the file its blocks now: a page of a sparse file on a full disk would be a SIGBUS later.
+fn reserve(fd: usize, bytes: usize) -> Result<(), Errno> {
+    // SAFETY: `fd` is the agent's own descriptor.
+    match check(unsafe { syscall(libc::SYS_fallocate, [fd, 0, 0, bytes, 0, 0]) }) {
+        Ok(_) => Ok(()),
+        Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS)) => write_zeros(fd, bytes),
+        Err(error) => Err(error),
+    }
+}
+
+fn write_zeros(fd: usize, bytes: usize) -> Result<(), Errno> {
+    static ZEROS: [u8; 4096] = [0; 4096];
+    let mut written = 0;
+    while written < bytes {
+        let step = ZEROS.len().min(bytes - written);
+        // SAFETY: `fd` is the agent's own descriptor, and `step` bytes of `ZEROS` are readable.
+        let result = unsafe { syscall(libc::SYS_pwrite64, [fd, ZEROS.as_ptr() as usize, step, written, 0, 0]) };
+        match check(result) {
+            Ok(0) => return Err(Errno(libc::ENOSPC)),
+            Ok(count) => written += count,
+            Err(Errno(libc::EINTR)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn file_size_limit() -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    let place = &raw mut limit as usize;
+    // SAFETY: `place` is valid for the answer.
+    let asked = unsafe { syscall(libc::SYS_prlimit64, [0, libc::RLIMIT_FSIZE as usize, 0, place, 0, 0]) };
+    if check(asked).is_ok() { limit.rlim_cur } else { u64::MAX }
+}
+
+/// Whether there is a file of this name. `path` ends with a NUL byte.
+pub fn file_exists(path: &[u8]) -> bool {
+    if path.last() != Some(&0) {
+        return false;
+    }
+    // SAFETY: `path` is NUL-terminated (checked above).
+    let asked = unsafe {
+        syscall(
+            libc::SYS_faccessat,
+            [libc::AT_FDCWD as usize, path.as_ptr() as usize, 0, 0, 0, 0],
+        )
+    };
+    check(asked).is_ok()
+}
+
+/// Cuts a file of the agent's down to its first `bytes` bytes. `path` ends with a NUL byte.
+pub fn truncate_file(path: &[u8], bytes: usize) {
+    if path.last() == Some(&0) {
+        // SAFETY: `path` is NUL-terminated.
+        unsafe { syscall(libc::SYS_truncate, [path.as_ptr() as usize, bytes, 0, 0, 0, 0]) };
+    }
+}
+
+/// Reads the beginning of a file into `out` and returns how many bytes it got; 0 if it cannot be read. `path` ends
+/// with a NUL byte.
+pub fn read_file(path: &[u8], out: &mut [u8]) -> usize {
+    if path.last() != Some(&0) {
+        return 0;
+    }
+    let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;
+    // SAFETY: `path` is NUL-terminated.
+    let opened = unsafe {
+        syscall(
+            libc::SYS_openat,
+            [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags, 0, 0, 0],
+        )
+    };
+    let Ok(fd) = check(opened) else { return 0 };
+    let mut got = 0;
+    while let Some(rest) = out.get_mut(got..).filter(|rest| !rest.is_empty()) {
+        // SAFETY: `fd` is open and `rest` is writable for its length.
+        let result = unsafe { syscall(libc::SYS_read, [fd, rest.as_mut_ptr() as usize, rest.len(), 0, 0, 0]) };
+        match check(result) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => got += count,
+        }
+    }
+    // SAFETY: `fd` was opened above and is not used again.
+    unsafe { syscall(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
+    got
+}
+
+/// The calling thread's name, without its NUL byte; at most 15 bytes.
+pub fn thread_name(out: &mut [u8; 16]) -> &[u8] {
+    // SAFETY: PR_GET_NAME writes at most 16 bytes.
+    unsafe {
+        syscall(
+            libc::SYS_prctl,
+            [libc::PR_GET_NAME as usize, out.as_mut_ptr() as usize, 0, 0, 0, 0],
+        )
+    };
+    let end = out.iter().position(|&byte| byte == 0).unwrap_or(out.len());
+    out.get(..end).unwrap_or_default()
+}
+
+/// Highest resident memory of this process so far, in bytes.
+pub fn max_rss_bytes() -> u64 {
+    // SAFETY: all zeros is a valid `rusage`.
+    let mut usage: libc::rusage = unsafe { core::mem::zeroed() };
+    let place = &raw mut usage as usize;
+    // SAFETY: `place` is valid for the answer.
+    unsafe { syscall(libc::SYS_getrusage, [libc::RUSAGE_SELF as usize, place, 0, 0, 0, 0]) };
+    (usage.ru_maxrss as u64).wrapping_mul(1024)
+}
+
+/// Waits until `*word` is no longer `value` (or for no reason).
+pub fn futex_wait(word: &core::sync::atomic::AtomicU32, value: u32) {
+    let arguments = [
+        word.as_ptr() as usize,
+        (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as usize,
+        value as usize,
+        0,
+        0,
+        0,
+    ];
+    // SAFETY: `word` outlives the call; no time limit is given.
+    unsafe { syscall(libc::SYS_futex, arguments) };
+}
+
+/// Wakes one thread that waits at `word`.
+pub fn futex_wake(word: &core::sync::atomic::AtomicU32) {
+    let arguments = [
+        word.as_ptr() as usize,
+        (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize,
+        1,
+        0,
+        0,
+        0,
+    ];
+    // SAFETY: `word` is valid for the call.
+    unsafe { syscall(libc::SYS_futex, arguments) };
+}
+
+/// Ends the process at once.
+pub fn exit_group(status: i32) -> ! {
+    loop {
+        // SAFETY: ends the process; no handlers run, as `_exit` promises.
+        unsafe { syscall(libc::SYS_exit_group, [status as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
+/// Sleeps for a millisecond.
+pub fn sleep_millisecond() {
+    let time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 1_000_000,
+    };
+    // SAFETY: `time` is valid for the call; the remaining time is not asked for.
+    unsafe { syscall(libc::SYS_nanosleep, [&raw const time as usize, 0, 0, 0, 0, 0]) };
+}

@@ -1,0 +1,265 @@
+//! Where events go: the segment being written, and the next one when it is full.
+
+use core::ptr::NonNull;
+
+use deadweight_capture::wire::State;
+use deadweight_capture::write::{Full, SegmentInfo, SegmentWriter};
+
+use crate::arch;
+use crate::config::Config;
+use crate::os::{self, Errno};
+use crate::path::Path;
+
+/// The first segment of a process is small: many processes live only for a moment.
+const FIRST_SEGMENT_BYTES: usize = 256 << 10;
+const SAMPLED_SEGMENT_BYTES: usize = 1 << 20;
+const EXACT_SEGMENT_BYTES: usize = 4 << 20;
+/// A segment is only given up for a text if it has less room than this left.
+const LARGEST_TEXT: usize = 128 << 10;
+/// How many programs a process id may have had.
+const MAX_INCARNATION: u32 = 4096;
+
+/// The open segment of this process.
+pub struct Output {
+    writer: Option<SegmentWriter<'static>>,
+    place: Option<(NonNull<u8>, usize)>,
+    config: Config,
+    pid: u32,
+    incarnation: u32,
+    index: u32,
+    /// The oldest of our segments that the supervisor has not folded away.
+    oldest: u32,
+    /// Events that could not be written and are not yet told of.
+    lost: u64,
+    always: u64,
+    last_ticks: u64,
+}
+
+// SAFETY: the mapping that `place` points to belongs to this value alone.
+unsafe impl Send for Output {}
+
+impl Output {
+    /// No output.
+    pub const fn new() -> Output {
+        Output {
+            writer: None,
+            place: None,
+            config: Config::NONE,
+            pid: 0,
+            incarnation: 0,
+            index: 0,
+            oldest: 0,
+            lost: 0,
+            always: 0,
+            last_ticks: 0,
+        }
+    }
+
+    /// Begins the recording of this process with its first segment. In a forked child, what was the parent's is
+    /// let go of untouched: the mapping did not come along.
+    pub fn begin(&mut self, config: &Config, pid: u32, always: u64) -> Result<(), State> {
+        *self = Output {
+            config: *config,
+            pid,
+            always,
+            ..Output::new()
+        };
+        loop {
+            match self.open_segment() {
+                // An earlier program of this process id has a capture here: `exec` brought us.
+                Err(Errno(libc::EEXIST)) if self.incarnation < MAX_INCARNATION => self.incarnation += 1,
+                other => return other.map_err(state_of),
+            }
+        }
+    }
+
+    fn path(&self, index: u32) -> Path {
+        let mut path = self.config.folder;
+        path.push(b"/");
+        path.push_number(self.pid, 0);
+        path.push(b".");
+        path.push_number(self.incarnation, 0);
+        path.push(b".");
+        path.push_number(index, 6);
+        path.push(b".dws");
+        path
+    }
+
+    fn open_segment(&mut self) -> Result<(), Errno> {
+        let bytes = match (self.index, self.config.exact) {
+            (0, _) => FIRST_SEGMENT_BYTES,
+            (_, false) => SAMPLED_SEGMENT_BYTES,
+            (_, true) => EXACT_SEGMENT_BYTES,
+        };
+        let place = os::map_new_file(self.path(self.index).with_nul(), bytes)?;
+        // SAFETY: the mapping was just made, of that size. A fork's child must not write into it.
+        unsafe { os::advise(place, bytes, libc::MADV_DONTFORK) };
+        let info = SegmentInfo {
+            pid: self.pid,
+            incarnation: self.incarnation,
+            index: self.index,
+            exact: self.config.exact,
+            interval_bytes: if self.config.exact { 0 } else { self.config.interval },
+            always_bytes: if self.config.exact { 0 } else { self.always },
+            start_nanos: os::now_nanos(),
+        };
+        // SAFETY: the mapping is zeroed (a new file), readable, writable, of that size, and only unmapped in
+        // `close`, which drops the writer first.
+        let memory = unsafe { core::slice::from_raw_parts_mut(place.as_ptr(), bytes) };
+        self.writer = SegmentWriter::begin(memory, &info);
+        self.place = Some((place, bytes));
+        Ok(())
+    }
+
+    fn close(&mut self, state: State) {
+        if let Some(writer) = &mut self.writer {
+            writer.seal();
+            writer.set_state(state);
+        }
+        self.writer = None;
+        if let Some((place, bytes)) = self.place.take() {
+            // SAFETY: `place` came from `map_new_file` with that size, and the writer is gone.
+            unsafe { os::unmap(place, bytes) };
+        }
+    }
+
+    /// The writer, with room for a small event and `bytes` bytes of text; a new segment is begun if need be.
+    /// `None` if there is none: the event is counted as lost.
+    #[inline(always)]
+    pub fn writer(&mut self, bytes: usize) -> Option<&mut SegmentWriter<'static>> {
+        if !self.writer.as_ref().is_some_and(|writer| writer.has_room_for(bytes)) {
+            self.next_segment(bytes);
+        }
+        if self.writer.is_none() {
+            self.lost += 1;
+        }
+        self.writer.as_mut()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn next_segment(&mut self, bytes: usize) {
+        if bytes > LARGEST_TEXT || self.writer.is_none() {
+            return;
+        }
+        self.index += 1;
+        let (old_writer, old_place) = (self.writer.take(), self.place.take());
+        let opened = if self.is_over_limit() {
+            Err(None)
+        } else {
+            self.open_segment().map_err(Some)
+        };
+        match opened {
+            Ok(()) => {
+                let new = (
+                    core::mem::replace(&mut self.writer, old_writer),
+                    core::mem::replace(&mut self.place, old_place),
+                );
+                self.close(State::Full);
+                (self.writer, self.place) = new;
+                self.tell_lost();
+            }
+            Err(Some(Errno(libc::EMFILE | libc::ENFILE | libc::EINTR))) => {
+                // No descriptor is free at this moment: keep the full segment and try again at the next event.
+                self.index -= 1;
+                (self.writer, self.place) = (old_writer, old_place);
+                if let Some(writer) = &self.writer
+                    && !writer.has_room_for(bytes)
+                {
+                    self.lost += 1;
+                }
+            }
+            Err(why) => {
+                (self.writer, self.place) = (old_writer, old_place);
+                self.close(why.map_or(State::SizeLimit, state_of));
+            }
+        }
+    }
+
+    fn tell_lost(&mut self) {
+        let lost = core::mem::take(&mut self.lost);
+        if let Some(writer) = self.writer.as_mut().filter(|_| lost > 0) {
+            let _ = writer.lost(lost);
+        }
+    }
+
+    /// Whether the capture is too large while nobody is there to fold it.
+    fn is_over_limit(&mut self) -> bool {
+        while self.oldest < self.index && !os::file_exists(self.path(self.oldest).with_nul()) {
+            self.oldest += 1;
+        }
+        let segment = if self.config.exact {
+            EXACT_SEGMENT_BYTES
+        } else {
+            SAMPLED_SEGMENT_BYTES
+        };
+        let bytes = u64::from(self.index - self.oldest) * segment as u64;
+        bytes > self.config.max_size && !(self.config.supervisor != 0 && os::process_exists(self.config.supervisor))
+    }
+
+    /// Whether events can be written at all.
+    pub fn is_open(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// The process that this output belongs to.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Notes the time, if enough of it passed to be worth a note.
+    #[inline]
+    pub fn clock(&mut self) {
+        let ticks = arch::ticks();
+        if ticks.wrapping_sub(self.last_ticks) >= arch::CLOCK_TICKS {
+            self.last_ticks = ticks;
+            self.clock_now();
+        }
+    }
+
+    #[cold]
+    fn clock_now(&mut self) {
+        let now = os::now_nanos();
+        if let Some(writer) = self.writer(0) {
+            writer.clock(now);
+        }
+    }
+
+    /// Writes a definition with a text of `bytes` bytes.
+    pub fn define(
+        &mut self,
+        bytes: usize,
+        write: impl FnOnce(&mut SegmentWriter<'static>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        self.writer(bytes).map_or(Err(Full), write)
+    }
+
+    /// Ends the recording in good order, and gives back the space that was reserved and not used.
+    pub fn finish(&mut self) {
+        self.clock_now();
+        let max_rss = os::max_rss_bytes();
+        let mut used = None;
+        if let Some(writer) = self.writer(0) {
+            let _ = writer.end(max_rss);
+            used = Some(writer.used_bytes());
+        }
+        self.close(State::Ended);
+        if let Some(used) = used {
+            os::truncate_file(self.path(self.index).with_nul(), used);
+        }
+    }
+
+    /// Stops recording although the program goes on.
+    pub fn stop(&mut self, state: State) {
+        self.close(state);
+    }
+}
+
+fn state_of(error: Errno) -> State {
+    match error.0 {
+        libc::ENOSPC | libc::EDQUOT | libc::EFBIG => State::DiskFull,
+        libc::EACCES | libc::EPERM | libc::EROFS | libc::ENOENT | libc::ENOTDIR => State::NotWritable,
+        libc::ENOMEM => State::NoMemory,
+        _ => State::Failed,
+    }
+}

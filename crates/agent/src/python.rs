@@ -1,0 +1,329 @@
+//! The interpreter in this process: its functions, its version, and where the running thread's frames begin.
+//!
+//! Nothing is linked: every function is looked up by name, so the agent loads into any program.
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::transmute;
+
+use deadweight_cpython::frame::{RawFrame, Walk};
+use deadweight_cpython::runtime::Runtime;
+use deadweight_cpython::type_object::{self, KnownType};
+use deadweight_cpython::{Layout, Memory, Version, frame, is_plausible, layout_for};
+
+use crate::thread::Thread;
+
+type Pointer = *mut c_void;
+
+/// This process's own memory. `deadweight-cpython` asks only for addresses that passed its plausibility test.
+#[derive(Clone, Copy)]
+pub struct OwnMemory;
+
+impl Memory for OwnMemory {
+    #[inline(always)]
+    fn read<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
+        // SAFETY: addresses come from live interpreter structures of the running thread whose layout was checked
+        // against the interpreter before the first read (see `Python::check`), or from fields of these.
+        Some(unsafe { (address as *const [u8; N]).read_unaligned() })
+    }
+
+    fn read_into(&self, address: u64, out: &mut [u8]) -> bool {
+        // SAFETY: as in `read`; `out` is the caller's and does not overlap with interpreter memory.
+        unsafe { core::ptr::copy_nonoverlapping(address as *const u8, out.as_mut_ptr(), out.len()) };
+        true
+    }
+}
+
+fn symbol(name: &CStr) -> Option<Pointer> {
+    // SAFETY: the name is NUL-terminated.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!address.is_null()).then_some(address)
+}
+
+macro_rules! functions {
+    ($($(#[$doc:meta])* $field:ident: $type:ty = $($name:literal)|+;)*) => {
+        /// Functions of the interpreter, found by name.
+        #[derive(Clone, Copy)]
+        pub struct Functions {
+            $($(#[$doc])* pub $field: $type,)*
+        }
+
+        impl Functions {
+            /// Looks all of them up; `None` if one is missing, so that there is no (known) Python here.
+            fn find() -> Option<Functions> {
+                Some(Functions {
+                    $(
+                        // SAFETY: CPython's function of this name has this type in 3.9 to 3.15.
+                        $field: unsafe { transmute::<Pointer, $type>(None$(.or_else(|| symbol($name)))+?) },
+                    )*
+                })
+            }
+        }
+    };
+}
+
+functions! {
+    /// Whether `Py_Initialize` is done.
+    is_initialized: unsafe extern "C" fn() -> c_int = c"Py_IsInitialized";
+    /// The version as text; static memory.
+    get_version: unsafe extern "C" fn() -> *const c_char = c"Py_GetVersion";
+    /// The thread's own state, with or without the GIL.
+    this_thread_state: unsafe extern "C" fn() -> Pointer = c"PyGILState_GetThisThreadState";
+    /// The state of the thread that has the GIL (before 3.12), or of this thread if it has it.
+    current_thread_state: unsafe extern "C" fn() -> Pointer = c"PyThreadState_GetUnchecked" | c"_PyThreadState_UncheckedGet";
+    /// Reads an allocator.
+    get_allocator: unsafe extern "C" fn(c_int, *mut Allocator) = c"PyMem_GetAllocator";
+    /// Sets an allocator.
+    set_allocator: unsafe extern "C" fn(c_int, *mut Allocator) = c"PyMem_SetAllocator";
+    /// Reads where pymalloc gets its arenas.
+    get_arena_allocator: unsafe extern "C" fn(*mut ArenaAllocator) = c"PyObject_GetArenaAllocator";
+    /// Sets where pymalloc gets its arenas.
+    set_arena_allocator: unsafe extern "C" fn(*mut ArenaAllocator) = c"PyObject_SetArenaAllocator";
+    /// Has a function run by the main thread at a safe point.
+    add_pending_call: unsafe extern "C" fn(unsafe extern "C" fn(Pointer) -> c_int, Pointer) -> c_int = c"Py_AddPendingCall";
+    /// The running frame; borrowed.
+    eval_frame: unsafe extern "C" fn() -> Pointer = c"PyEval_GetFrame";
+    /// A frame's caller; a new reference.
+    frame_back: unsafe extern "C" fn(Pointer) -> Pointer = c"PyFrame_GetBack";
+    /// A frame's code object; a new reference.
+    frame_code: unsafe extern "C" fn(Pointer) -> Pointer = c"PyFrame_GetCode";
+    /// A frame's line.
+    frame_line: unsafe extern "C" fn(Pointer) -> c_int = c"PyFrame_GetLineNumber";
+    /// The line of a byte offset in a code object.
+    code_line: unsafe extern "C" fn(Pointer, c_int) -> c_int = c"PyCode_Addr2Line";
+    /// Drops a reference.
+    drop_reference: unsafe extern "C" fn(Pointer) = c"Py_DecRef";
+}
+
+/// `PyMemAllocatorEx` of `Include/cpython/pymem.h`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Allocator {
+    pub ctx: Pointer,
+    pub malloc: unsafe extern "C" fn(Pointer, usize) -> Pointer,
+    pub calloc: unsafe extern "C" fn(Pointer, usize, usize) -> Pointer,
+    pub realloc: unsafe extern "C" fn(Pointer, Pointer, usize) -> Pointer,
+    pub free: unsafe extern "C" fn(Pointer, Pointer),
+}
+
+/// `PyObjectArenaAllocator` of `Include/cpython/objimpl.h`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ArenaAllocator {
+    pub ctx: Pointer,
+    pub alloc: unsafe extern "C" fn(Pointer, usize) -> Pointer,
+    pub free: unsafe extern "C" fn(Pointer, Pointer, usize),
+}
+
+/// Why there are no Python stacks, as a sentence for the report.
+pub type Reason = &'static str;
+
+/// What is known of an interpreter's insides once they are checked.
+#[derive(Clone, Copy)]
+pub struct Insides {
+    /// Offsets.
+    pub layout: &'static Layout,
+    runtime: Runtime,
+    code_type: u64,
+}
+
+/// The interpreter in this process.
+#[derive(Clone, Copy)]
+pub struct Python {
+    /// Its functions.
+    pub functions: Functions,
+    /// Its version.
+    pub version: Version,
+}
+
+impl Python {
+    /// Finds an interpreter among the loaded libraries; it need not be initialised.
+    pub fn find() -> Option<Python> {
+        let functions = Functions::find()?;
+        let version = Version::parse(version_text(&functions))?;
+        Some(Python { functions, version })
+    }
+
+    /// The version as `Py_Version` has it: 0x030b07f0 is 3.11.7 (the release level is taken as final).
+    pub fn version_number(&self) -> u32 {
+        u32::from(self.version.major) << 24
+            | u32::from(self.version.minor) << 16
+            | u32::from(self.version.micro) << 8
+            | 0xf0
+    }
+
+    /// Checks the interpreter's insides as far as that can be done without running it.
+    pub fn check(&self) -> Result<Insides, Reason> {
+        if Version::is_free_threaded(version_text(&self.functions)) {
+            return Err("this is a free-threaded build of Python, which deadweight does not know yet");
+        }
+        let layout =
+            layout_for(self.version).ok_or("this version of Python is not one that deadweight knows (3.9 to 3.15)")?;
+        let types = [
+            (KnownType::Code, c"PyCode_Type"),
+            (KnownType::Unicode, c"PyUnicode_Type"),
+            (KnownType::Bytes, c"PyBytes_Type"),
+        ];
+        let mut code_type = 0;
+        for (known, name) in types {
+            let address = symbol(name).ok_or("this build of Python does not export its types")? as u64;
+            if type_object::check(&OwnMemory, layout, known, address).is_err() {
+                return Err("this build of Python has other layouts than its version says (a debug build, perhaps)");
+            }
+            if known == KnownType::Code {
+                code_type = address;
+            }
+        }
+        let runtime = symbol(c"_PyRuntime").ok_or("this build of Python does not export _PyRuntime")? as u64;
+        let runtime = Runtime::locate(&OwnMemory, layout, runtime)
+            .map_err(|_| "this build of Python has another runtime layout than its version says")?;
+        Ok(Insides {
+            layout,
+            runtime,
+            code_type,
+        })
+    }
+
+    /// The state of the calling thread, whether it has the GIL or not; 0 if it has none.
+    #[inline]
+    pub fn thread_state(&self) -> u64 {
+        // From 3.12 on "current" is thread-local: exact where this thread is attached, also in subinterpreters.
+        if self.version.minor >= 12 {
+            // SAFETY: the function may be called at any time.
+            let attached = unsafe { (self.functions.current_thread_state)() };
+            if !attached.is_null() {
+                return attached as u64;
+            }
+        }
+        // SAFETY: the function may be called at any time, also before initialisation.
+        unsafe { (self.functions.this_thread_state)() as u64 }
+    }
+
+    /// Whether the calling thread has the GIL.
+    pub fn has_gil(&self) -> bool {
+        // SAFETY: both functions may be called at any time.
+        let (current, own) = unsafe {
+            (
+                (self.functions.current_thread_state)(),
+                (self.functions.this_thread_state)(),
+            )
+        };
+        !current.is_null() && (self.version.minor >= 12 || current == own)
+    }
+
+    /// Whether `Py_Initialize` is done.
+    pub fn is_initialized(&self) -> bool {
+        // SAFETY: the function may be called at any time.
+        unsafe { (self.functions.is_initialized)() != 0 }
+    }
+}
+
+fn version_text(functions: &Functions) -> &'static [u8] {
+    // SAFETY: Py_GetVersion may be called before initialisation; its answer is a static string.
+    unsafe { CStr::from_ptr((functions.get_version)()) }.to_bytes()
+}
+
+/// The calling thread as the interpreter sees it.
+pub enum ThreadView {
+    /// No Python state: a native thread.
+    Native,
+    /// Python state, but no frame that can be walked now.
+    NoFrame,
+    /// So many frames were walked into the buffer.
+    Frames(Walk),
+}
+
+impl Insides {
+    /// Walks the calling thread's own frames, innermost first.
+    #[inline]
+    pub fn walk(&self, python: &Python, thread: &Thread, frames: &mut [RawFrame]) -> ThreadView {
+        let specific = python.thread_state();
+        if !is_plausible(specific) {
+            return if thread.is_main.get() {
+                ThreadView::NoFrame
+            } else {
+                ThreadView::Native
+            };
+        }
+        if self.runtime.is_finalizing(&OwnMemory) && !thread.is_main.get() {
+            // The state may be freed under the feet of a daemon thread.
+            return ThreadView::NoFrame;
+        }
+        // Only 3.9 to 3.11 can be led astray by subinterpreters.
+        let state = if python.version.minor < 12 {
+            // SAFETY: always callable.
+            let own = unsafe { libc::pthread_self() } as u64;
+            self.runtime.thread_state(&OwnMemory, self.layout, specific, own)
+        } else {
+            specific
+        };
+        let walk = frame::walk(&OwnMemory, self.layout, self.code_type, state, frames);
+        if walk.len == 0 {
+            ThreadView::NoFrame
+        } else {
+            ThreadView::Frames(walk)
+        }
+    }
+
+    /// Compares a walk with what the public API says of the same frames: code objects and lines. `None` if there
+    /// is no frame to compare yet. Must be called with the GIL at a safe point.
+    ///
+    /// # Safety
+    /// The calling thread holds the GIL and runs as a pending call.
+    pub unsafe fn self_test(
+        &self,
+        python: &Python,
+        thread: &Thread,
+        frames: &mut [RawFrame],
+    ) -> Option<Result<usize, Reason>> {
+        let ThreadView::Frames(walk) = self.walk(python, thread, frames) else {
+            // SAFETY: the GIL is held.
+            let frame = unsafe { (python.functions.eval_frame)() };
+            return (!frame.is_null()).then_some(Err("the walk of Python's frames finds none where there are some"));
+        };
+        let functions = &python.functions;
+        let walked = frames.get(..walk.len).unwrap_or_default();
+        // SAFETY: the GIL is held; the reference is borrowed.
+        let mut public = unsafe { (functions.eval_frame)() };
+        let mut owned = false;
+        let mut same = 0;
+        for raw in walked.iter().filter(|raw| !raw.incomplete) {
+            if public.is_null() {
+                break;
+            }
+            // SAFETY: `public` is a frame that we borrow or own, the GIL is held.
+            let (code, line) = unsafe { ((functions.frame_code)(public), (functions.frame_line)(public)) };
+            let is_same_code = code as u64 == raw.code;
+            // SAFETY: `code` is a code object that we own a reference to.
+            let walked_line = unsafe { (functions.code_line)(code, raw.offset) };
+            // SAFETY: the references are ours.
+            unsafe { (functions.drop_reference)(code) };
+            // SAFETY: as above.
+            let back = unsafe { (functions.frame_back)(public) };
+            if owned {
+                // SAFETY: the reference is ours.
+                unsafe { (functions.drop_reference)(public) };
+            }
+            (public, owned) = (back, true);
+            if !is_same_code || line != walked_line {
+                break;
+            }
+            same += 1;
+        }
+        let is_whole = public.is_null();
+        if owned && !public.is_null() {
+            // SAFETY: the reference is ours.
+            unsafe { (functions.drop_reference)(public) };
+        }
+        if same == 0 && is_whole {
+            return None;
+        }
+        let complete = walked.iter().filter(|raw| !raw.incomplete).count();
+        if same == complete && (is_whole || walk.truncated) {
+            Some(Ok(same))
+        } else {
+            Some(Err(
+                "the walk of Python's frames differs from what Python itself says of them",
+            ))
+        }
+    }
+}

@@ -1,0 +1,702 @@
+//! From a hook to an event: what is recorded, when, and under which lock.
+//!
+//! The fast paths ([`allocated`], [`freed`]) cost a few nanoseconds and take no lock. All else is here behind
+//! [`AGENT`]'s lock, entered only with an [`InHook`].
+
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+
+use deadweight_capture::wire::State;
+use deadweight_capture::{Addr, Allocator, MapKind, StackId};
+use deadweight_cpython::is_plausible;
+
+use crate::catalogue::{Catalogue, Defining};
+use crate::config::Config;
+use crate::filter::{self, Ask};
+use crate::lock::{Held, Lock};
+use crate::os;
+use crate::output::Output;
+use crate::path::Path;
+use crate::pymem;
+use crate::python::{Insides, Python, Reason, ThreadView};
+use crate::sampler::Sampler;
+use crate::stacks::{Stacks, fixed};
+use crate::table::Table;
+use crate::thread::{InHook, Thread};
+
+type Pointer = *mut c_void;
+
+/// Where the agent is in its life:
+///
+/// ```text
+/// UNSET ──constructor──► WAITING ──Python is up──► ON ──exit, disk full──► INERT
+///   └──no Python, no capture asked for──────────────────────────────────────►┘
+/// ```
+static STATE: AtomicU32 = AtomicU32::new(UNSET);
+const UNSET: u32 = 0;
+const INERT: u32 = 1;
+const WAITING: u32 = 2;
+const ON: u32 = 3;
+
+/// A page that the kernel wipes in the child of any fork: 1 in the process that is recorded, 0 in a child that has
+/// not begun its own recording.
+static OURS: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
+
+static AGENT: Lock<Recorder> = Lock::new(Recorder::new());
+
+/// Turns between two looks at whether Python's allocators are still wrapped.
+const PYMEM_TURNS: u32 = 64;
+
+struct Recorder {
+    config: Config,
+    sampler: Sampler,
+    python: Option<Python>,
+    insides: Option<Insides>,
+    stack_state: StackState,
+    output: Output,
+    stacks: Stacks,
+    catalogue: Catalogue,
+    /// Live blocks that were recorded (sampled run only).
+    live: Table<u64, LiveBlock>,
+    /// Changes in a forked child: what threads remember of the parent's ids is void.
+    epoch: u32,
+    turns: u32,
+}
+
+/// A recorded block. Its size and stack are kept for a look at the live heap from inside the process.
+#[derive(Clone, Copy)]
+#[expect(
+    dead_code,
+    reason = "read by heap snapshots, which join objects with their allocation stacks"
+)]
+struct LiveBlock {
+    size: u64,
+    stack: StackId,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StackState {
+    /// The walk was not yet compared with the public API; whether the comparison is on its way.
+    Untested { asked: bool },
+    /// It was right, with at most so many frames; a deeper stack is compared again, so many times.
+    On {
+        deepest: usize,
+        tests_left: u8,
+        asked: bool,
+    },
+    /// There are no Python stacks.
+    Off,
+}
+
+// ---- fast paths ---------------------------------------------------------------------------------
+
+/// A block was born through a hook.
+#[inline(always)]
+pub fn allocated(thread: &'static Thread, block: Pointer, size: usize, door: Allocator) {
+    if thread.is_inside() {
+        return;
+    }
+    let left = thread.countdown.get().wrapping_sub(size as i64);
+    thread.countdown.set(left);
+    if left < 0 {
+        slow_allocated(thread, block, size, door);
+    }
+}
+
+/// A block is about to go; `real` frees it.
+#[inline(always)]
+pub fn freed(block: Pointer, real: impl FnOnce()) {
+    if filter::is_asked_for(block as u64)
+        && let Some(inside) = Thread::current().enter()
+    {
+        slow_freed(block, &inside);
+        // Still inside: what the allocator frees underneath is the same block.
+        real();
+        return;
+    }
+    real();
+}
+
+/// A block changes its size; `real` does it.
+#[inline(always)]
+pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOnce() -> Pointer) -> Pointer {
+    let thread = Thread::current();
+    let Some(inside) = thread.enter() else { return real() };
+    if !block.is_null() && filter::is_asked_for(block as u64) {
+        return slow_reallocated(block, size, door, real, inside);
+    }
+    let new = real();
+    drop(inside);
+    if !new.is_null() {
+        allocated(thread, new, size, door);
+    }
+    new
+}
+
+// ---- slow paths ---------------------------------------------------------------------------------
+
+#[cold]
+#[inline(never)]
+fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, door: Allocator) {
+    let Some(inside) = thread.enter() else { return };
+    let Some(mut agent) = recording(thread, &inside) else {
+        return;
+    };
+    if block.is_null() || !agent.takes_part(thread, size) {
+        return;
+    }
+    agent.record(thread, block as u64, size as u64, door);
+}
+
+#[cold]
+#[inline(never)]
+fn slow_freed(block: Pointer, inside: &InHook) {
+    if block.is_null() {
+        return;
+    }
+    if let Some(mut agent) = recording(inside.thread(), inside) {
+        agent.record_free(block as u64);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn slow_reallocated(
+    block: Pointer,
+    size: usize,
+    door: Allocator,
+    real: impl FnOnce() -> Pointer,
+    inside: InHook,
+) -> Pointer {
+    let thread = inside.thread();
+    let Some(mut agent) = recording(thread, &inside) else {
+        return real();
+    };
+    // With the lock held: another thread may be given the old address at once, and its event must come later.
+    let new = real();
+    if !new.is_null() || (size == 0 && door == Allocator::Malloc) {
+        agent.record_free(block as u64);
+    }
+    if !new.is_null() && agent.counts_down(thread, size) {
+        agent.record(thread, new as u64, size as u64, door);
+    }
+    new
+}
+
+/// The agent, if this process is being recorded. Begins the recording when Python has come up, and in a forked
+/// child.
+#[inline]
+fn recording(thread: &'static Thread, inside: &InHook) -> Option<Held<'static, Recorder>> {
+    match STATE.load(Ordering::Acquire) {
+        ON => {}
+        WAITING => return arm(thread, inside),
+        INERT => {
+            thread.countdown.set(i64::MAX / 2);
+            return None;
+        }
+        _ => return None,
+    }
+    if is_forked_child() {
+        return begin_child(thread, inside);
+    }
+    let agent = AGENT.hold(inside);
+    if !thread.ready.get() {
+        agent.begin_thread(thread);
+    }
+    Some(agent)
+}
+
+fn is_forked_child() -> bool {
+    let ours = OURS.load(Ordering::Relaxed);
+    // SAFETY: the page was mapped by `start` and is never unmapped.
+    !ours.is_null() && unsafe { &*ours }.load(Ordering::Relaxed) == 0
+}
+
+#[cold]
+fn arm(thread: &'static Thread, inside: &InHook) -> Option<Held<'static, Recorder>> {
+    let mut agent = AGENT.hold(inside);
+    let python = agent.python?;
+    if !is_plausible(python.thread_state()) || !python.has_gil() {
+        // Look again at the next allocation.
+        thread.countdown.set(0);
+        return None;
+    }
+    if STATE.load(Ordering::Acquire) == WAITING {
+        agent.begin_process(false);
+        if STATE.load(Ordering::Acquire) == ON {
+            pymem::install(&python.functions);
+        }
+    }
+    agent.output.is_open().then(|| {
+        agent.begin_thread(thread);
+        agent
+    })
+}
+
+#[cold]
+fn begin_child(thread: &'static Thread, inside: &InHook) -> Option<Held<'static, Recorder>> {
+    // The child of a fork has one thread; whoever held the lock does not exist here.
+    AGENT.reset_in_child();
+    let mut agent = AGENT.hold(inside);
+    agent.begin_process(true);
+    agent.output.is_open().then(|| {
+        agent.begin_thread(thread);
+        agent
+    })
+}
+
+impl Recorder {
+    const fn new() -> Recorder {
+        Recorder {
+            config: Config::NONE,
+            sampler: Sampler { interval: 1, always: 1 },
+            python: None,
+            insides: None,
+            stack_state: StackState::Off,
+            output: Output::new(),
+            stacks: Stacks::new(),
+            catalogue: Catalogue::new(),
+            live: Table::new(),
+            epoch: 0,
+            turns: 0,
+        }
+    }
+
+    /// Begins the recording of this process; on failure the agent is inert from here on.
+    fn begin_process(&mut self, forked: bool) {
+        self.epoch += 1;
+        self.live.clear();
+        self.catalogue.begin();
+        let ready = filter::clear() && self.stacks.begin().is_ok();
+        // SAFETY: the page was mapped by `start`.
+        if let Some(ours) = unsafe { OURS.load(Ordering::Relaxed).as_ref() } {
+            ours.store(1, Ordering::Relaxed);
+        }
+        let pid = os::pid();
+        let begun = if ready {
+            self.output.begin(&self.config, pid, self.sampler.always)
+        } else {
+            Err(State::NoMemory)
+        };
+        if begun.is_err() {
+            self.output.stop(State::Failed);
+            return go_inert();
+        }
+        let mut argv = [0; 4096];
+        let mut file = Path::EMPTY;
+        file.push(b"/proc/self/cmdline");
+        let length = os::read_file(file.with_nul(), &mut argv);
+        let version = self.python.map_or(0, |python| python.version_number());
+        let argv = argv.get(..length).unwrap_or_default();
+        let _ = self.output.define(argv.len(), |writer| {
+            writer.process(os::parent_pid(), version, forked, argv)
+        });
+        for (id, frame) in fixed::ALL {
+            let _ = self.output.define(0, |writer| writer.stack(id, StackId::NONE, frame));
+        }
+        if !forked {
+            self.check_python();
+        }
+        filter::ask(if self.config.exact { Ask::Everything } else { Ask::Known });
+        STATE.store(ON, Ordering::Release);
+    }
+
+    fn check_python(&mut self) {
+        match self.python.map(|python| python.check()) {
+            Some(Ok(insides)) => {
+                self.insides = Some(insides);
+                self.stack_state = StackState::Untested { asked: false };
+            }
+            Some(Err(reason)) => self.stacks_off(reason),
+            None => self.stack_state = StackState::Off,
+        }
+    }
+
+    fn stacks_off(&mut self, reason: Reason) {
+        self.stack_state = StackState::Off;
+        self.note(&[b"Python stacks are off: ", reason.as_bytes()]);
+    }
+
+    fn note(&mut self, pieces: &[&[u8]]) {
+        let mut text = Path::EMPTY;
+        for piece in pieces {
+            text.push(piece);
+        }
+        let text = text.with_nul().split_last().map_or(&[][..], |(_, text)| text);
+        let _ = self.output.define(text.len(), |writer| writer.note(text));
+    }
+
+    fn begin_thread(&self, thread: &Thread) {
+        thread.is_main.set(os::thread_id() == os::pid());
+        thread.native_epoch.set(0);
+        thread.ready.set(true);
+        if self.config.exact {
+            thread.countdown.set(-1);
+        } else {
+            let seed = if self.config.seed != 0 {
+                self.config.seed
+            } else {
+                os::now_nanos() ^ (u64::from(os::thread_id()) << 40) ^ thread as *const Thread as u64
+            };
+            self.sampler.begin(thread, crate::table::spread(seed));
+        }
+    }
+
+    /// Takes `size` bytes off the countdown and decides whether a block of that size is recorded.
+    fn counts_down(&self, thread: &Thread, size: usize) -> bool {
+        thread.countdown.set(thread.countdown.get().wrapping_sub(size as i64));
+        thread.countdown.get() < 0 && self.takes_part(thread, size)
+    }
+
+    /// Whether a block that overran the countdown is recorded.
+    fn takes_part(&self, thread: &Thread, size: usize) -> bool {
+        if self.config.exact {
+            thread.countdown.set(-1);
+            return true;
+        }
+        thread.countdown.get() < 0 && self.sampler.is_sampled(thread, size as u64)
+    }
+
+    #[inline]
+    fn record(&mut self, thread: &Thread, address: u64, size: u64, door: Allocator) {
+        let stack = self.current_stack(thread);
+        self.output.clock();
+        if let Some(writer) = self.output.writer(0) {
+            writer.alloc(Addr(address), size, stack, door);
+        }
+        if !self.config.exact {
+            if self.live.get(address).is_none() {
+                filter::add(address);
+            }
+            if self.live.insert(address, LiveBlock { size, stack }).is_err() {
+                self.output.stop(State::NoMemory);
+            }
+        }
+        self.after_event();
+    }
+
+    #[inline]
+    fn record_free(&mut self, address: u64) {
+        let may_know = filter::may_know(address);
+        if !self.config.exact {
+            if !may_know {
+                return;
+            }
+            if self.live.remove(address).is_some() {
+                filter::remove(address);
+            } else {
+                self.forget_code(address);
+                return;
+            }
+        }
+        self.output.clock();
+        if let Some(writer) = self.output.writer(0) {
+            writer.free(Addr(address));
+        }
+        if may_know {
+            self.forget_code(address);
+        }
+        self.after_event();
+    }
+
+    fn forget_code(&mut self, address: u64) {
+        if self.catalogue.forget_code(address) {
+            self.stacks.forget_last();
+        }
+    }
+
+    /// Housekeeping after each event: rare work, by turns.
+    #[inline]
+    fn after_event(&mut self) {
+        self.turns = self.turns.wrapping_add(1);
+        let mask = if self.config.exact {
+            PYMEM_TURNS * 64 - 1
+        } else {
+            PYMEM_TURNS - 1
+        };
+        if self.turns & mask == 0 {
+            self.look_after_pymem();
+        }
+        if !self.output.is_open() {
+            go_inert();
+        }
+    }
+
+    #[cold]
+    fn look_after_pymem(&mut self) {
+        let Some(python) = self.python else { return };
+        if python.has_gil() && pymem::keep_installed(&python.functions) {
+            self.note(&[
+                b"the program removed the hooks from Python's allocators, and they were put back: small ",
+                b"blocks that were freed in between count as live",
+            ]);
+        }
+    }
+
+    /// The stack of the calling thread.
+    #[inline]
+    fn current_stack(&mut self, thread: &Thread) -> StackId {
+        match self.stack_state {
+            StackState::Off => {
+                return if self.insides.is_none() {
+                    fixed::STACKS_OFF
+                } else {
+                    self.native_stack(thread)
+                };
+            }
+            StackState::Untested { asked } => {
+                if !asked {
+                    self.ask_for_self_test();
+                }
+                return fixed::START_UP;
+            }
+            StackState::On { .. } => {}
+        }
+        let (Some(python), Some(insides)) = (&self.python, &self.insides) else {
+            return fixed::STACKS_OFF;
+        };
+        match insides.walk(python, thread, self.stacks.frames()) {
+            ThreadView::Native => self.native_stack(thread),
+            ThreadView::NoFrame => fixed::INTERPRETER,
+            ThreadView::Frames(walk) => {
+                if let StackState::On {
+                    deepest,
+                    tests_left: 1..,
+                    asked: false,
+                } = self.stack_state
+                    && walk.len > 2 * deepest
+                {
+                    self.ask_for_self_test();
+                }
+                let layout = self.insides.map(|insides| insides.layout);
+                let mut defining = Defining {
+                    catalogue: &mut self.catalogue,
+                    output: &mut self.output,
+                    layout,
+                };
+                self.stacks.intern(walk.len, walk.truncated, &mut defining)
+            }
+        }
+    }
+
+    /// The stack of a thread that has no Python state: its name. Read anew now and then, as threads are named late.
+    fn native_stack(&mut self, thread: &Thread) -> StackId {
+        const USES: u32 = 256;
+        let age = thread.native_age.get().wrapping_add(1);
+        if thread.native_epoch.get() == self.epoch && age < USES {
+            thread.native_age.set(age);
+            return StackId(thread.native_stack.get());
+        }
+        let mut buffer = [0; 16];
+        let name = self.catalogue.string(os::thread_name(&mut buffer), &mut self.output);
+        let mut defining = Defining {
+            catalogue: &mut self.catalogue,
+            output: &mut self.output,
+            layout: None,
+        };
+        let stack = self.stacks.native_thread(name, &mut defining);
+        thread.native_stack.set(stack.0);
+        thread.native_epoch.set(self.epoch);
+        thread.native_age.set(0);
+        stack
+    }
+
+    fn ask_for_self_test(&mut self) {
+        let Some(python) = self.python.filter(|python| python.is_initialized()) else {
+            return;
+        };
+        // SAFETY: may be called from any thread, with or without the GIL, once Python is initialised.
+        let asked = unsafe { (python.functions.add_pending_call)(self_test, core::ptr::null_mut()) } == 0;
+        match &mut self.stack_state {
+            StackState::Untested { asked: place } | StackState::On { asked: place, .. } => *place = asked,
+            StackState::Off => {}
+        }
+    }
+
+    /// Takes in the outcome of a comparison; `None` if there was nothing to compare yet.
+    fn tested(&mut self, outcome: Option<Result<usize, Reason>>) {
+        let tests_left = match self.stack_state {
+            StackState::On { tests_left, .. } => tests_left.saturating_sub(1),
+            _ => 4,
+        };
+        match outcome {
+            Some(Ok(deepest)) => {
+                self.stack_state = StackState::On {
+                    deepest,
+                    tests_left,
+                    asked: false,
+                }
+            }
+            Some(Err(reason)) => self.stacks_off(reason),
+            None => match &mut self.stack_state {
+                StackState::Untested { asked } | StackState::On { asked, .. } => *asked = false,
+                StackState::Off => {}
+            },
+        }
+    }
+}
+
+/// Runs as a pending call: in the main thread, with the GIL, between two instructions.
+unsafe extern "C" fn self_test(_: Pointer) -> c_int {
+    let thread = Thread::current();
+    if let Some(inside) = thread.enter()
+        && let Some(mut agent) = recording(thread, &inside)
+        && let (Some(python), Some(insides)) = (agent.python, agent.insides)
+    {
+        // SAFETY: a pending call holds the GIL at a safe point.
+        let outcome = unsafe { insides.self_test(&python, thread, agent.stacks.frames()) };
+        agent.tested(outcome);
+    }
+    0
+}
+
+fn go_inert() {
+    STATE.store(INERT, Ordering::Release);
+    filter::ask(Ask::Nothing);
+}
+
+// ---- mappings -----------------------------------------------------------------------------------
+
+/// The program mapped memory itself.
+pub fn mapped(place: Pointer, len: usize, protection: c_int, flags: c_int) {
+    with_agent(|agent, thread| {
+        let kind = if flags & libc::MAP_ANONYMOUS == 0 {
+            MapKind::File
+        } else if protection == libc::PROT_NONE || flags & libc::MAP_NORESERVE != 0 {
+            MapKind::Reserved
+        } else {
+            MapKind::Anonymous
+        };
+        let stack = agent.current_stack(thread);
+        agent.output.clock();
+        if let Some(writer) = agent.output.writer(0) {
+            writer.map(Addr(place as u64), page_up(len), kind, stack);
+        }
+    });
+}
+
+/// The program is about to unmap a range.
+pub fn unmapped(place: Pointer, len: usize) {
+    with_agent(|agent, _| {
+        agent.output.clock();
+        if let Some(writer) = agent.output.writer(0) {
+            writer.unmap(Addr(place as u64), page_up(len));
+        }
+    });
+}
+
+/// The program moves or resizes a mapping; `real` does it, with the lock held: its old range may be given to
+/// another thread at once.
+pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnce() -> Pointer) -> Pointer {
+    let thread = Thread::current();
+    let Some(inside) = thread.enter() else { return real() };
+    if STATE.load(Ordering::Acquire) != ON {
+        return real();
+    }
+    let Some(mut agent) = recording(thread, &inside) else {
+        return real();
+    };
+    let new = real();
+    if new != libc::MAP_FAILED {
+        let stack = agent.current_stack(thread);
+        agent.output.clock();
+        if let Some(writer) = agent.output.writer(0) {
+            let (old, new) = (Addr(place as u64), Addr(new as u64));
+            writer.remap(old, page_up(old_len), new, page_up(new_len), stack);
+        }
+        agent.after_event();
+    }
+    new
+}
+
+fn with_agent(write: impl FnOnce(&mut Recorder, &Thread)) {
+    let thread = Thread::current();
+    if STATE.load(Ordering::Acquire) == ON
+        && let Some(inside) = thread.enter()
+        && let Some(mut agent) = recording(thread, &inside)
+    {
+        write(&mut agent, thread);
+        agent.after_event();
+    }
+}
+
+/// The kernel maps whole pages.
+fn page_up(len: usize) -> u64 {
+    (len as u64).saturating_add(4095) & !4095
+}
+
+// ---- the process's life -------------------------------------------------------------------------
+
+/// The constructor's work: decides whether there is anything to do in this process.
+pub fn start() {
+    let begun = prepare();
+    STATE.store(if begun.is_some() { WAITING } else { INERT }, Ordering::Release);
+}
+
+fn prepare() -> Option<()> {
+    let config = Config::from_environment()?;
+    let python = Python::find()?;
+    let page = os::map_private(4096)?;
+    // SAFETY: the page was just mapped. Kernels before 4.14 refuse; then `pthread_atfork` alone must do.
+    unsafe { os::advise(page, 4096, libc::MADV_WIPEONFORK) };
+    OURS.store(page.cast().as_ptr(), Ordering::Release);
+    // SAFETY: the handlers are functions of this library, which is never unloaded.
+    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
+    let inside = Thread::current().enter()?;
+    let mut agent = AGENT.hold(&inside);
+    agent.config = config;
+    agent.sampler = Sampler::new(config.interval);
+    agent.config.interval = agent.sampler.interval;
+    agent.python = Some(python);
+    Some(())
+}
+
+/// Whether the lock is held on behalf of a fork; only touched by the thread that holds it.
+static HELD_FOR_FORK: AtomicBool = AtomicBool::new(false);
+
+unsafe extern "C" fn before_fork() {
+    if STATE.load(Ordering::Acquire) == ON
+        && let Some(inside) = Thread::current().enter()
+    {
+        // The child then has tables that nobody was changing.
+        core::mem::forget(AGENT.hold(&inside));
+        HELD_FOR_FORK.store(true, Ordering::Relaxed);
+        inside.keep();
+    }
+}
+
+unsafe extern "C" fn after_fork_in_parent() {
+    after_fork();
+}
+
+unsafe extern "C" fn after_fork_in_child() {
+    if let Some(ours) = core::ptr::NonNull::new(OURS.load(Ordering::Relaxed)) {
+        // SAFETY: the page was mapped by `prepare`. Where the kernel did not wipe it, this does.
+        unsafe { ours.as_ref() }.store(0, Ordering::Relaxed);
+    }
+    after_fork();
+}
+
+fn after_fork() {
+    if HELD_FOR_FORK.swap(false, Ordering::Relaxed) {
+        AGENT.release_after_fork();
+        drop(InHook::resume());
+    }
+}
+
+/// The process ends: writes the end of the recording. Safe in a `vfork` child, which shares this memory with the
+/// process that is recorded, and in a signal handler that interrupted the agent.
+pub fn finish() {
+    if STATE.load(Ordering::Acquire) != ON || is_forked_child() {
+        return;
+    }
+    let Some(inside) = Thread::current().enter() else {
+        return;
+    };
+    if let Some(mut agent) = AGENT.hold_soon(&inside, 100)
+        && agent.output.pid() == os::pid()
+    {
+        go_inert();
+        agent.output.finish();
+    }
+}

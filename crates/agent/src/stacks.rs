@@ -1,0 +1,305 @@
+//! The Python stack of the running thread as one number: a tree of frames, each node defined once in the capture.
+//!
+//! Most allocations come from nearly the same stack as the one before. So the last stack is kept, outermost frame
+//! first, with its nodes: the new one is compared with it from the outer end, and only the frames that differ are
+//! looked up.
+
+use core::ptr::NonNull;
+
+use deadweight_capture::{CodeId, Frame, StackId, StringId};
+use deadweight_cpython::frame::RawFrame;
+
+use crate::os;
+use crate::table::{Key, NoMemory, Table, spread};
+
+/// Frames that a stack may have; outer ones are left out beyond it.
+pub const MAX_FRAMES: usize = 4096;
+
+/// Nodes that the tree may have: more would make the table larger than is fair to the program.
+const MAX_NODES: u32 = 1 << 24;
+
+/// Marks the keys of native threads: no Python frame's caller has this id.
+const NATIVE: u64 = u64::MAX << 32;
+
+/// A node's place in the tree. The caller's id is never 0 for a Python frame, so all zeros is free.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct NodeKey {
+    parent_and_code: u64,
+    offset: u32,
+}
+
+impl NodeKey {
+    fn new(parent: StackId, code: CodeId, offset: i32) -> NodeKey {
+        // +1 keeps the outermost frame of code 0 at offset 0 apart from "no entry".
+        NodeKey {
+            parent_and_code: (u64::from(parent.0) << 32 | u64::from(code.0)).wrapping_add(1),
+            offset: offset as u32,
+        }
+    }
+}
+
+impl Key for NodeKey {
+    const NONE: NodeKey = NodeKey {
+        parent_and_code: 0,
+        offset: 0,
+    };
+    #[inline(always)]
+    fn hash(self) -> u64 {
+        spread(self.parent_and_code ^ (u64::from(self.offset) << 40))
+    }
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct LastFrame {
+    code: u64,
+    offset: i32,
+    node: StackId,
+}
+
+/// What the tree asks of its owner: to know code objects, and to define new nodes in the capture.
+pub trait Definitions {
+    /// The id of the code object at this address; `None` if it cannot be read.
+    fn code(&mut self, address: u64) -> Option<CodeId>;
+    /// Writes the definition of a node.
+    fn node(&mut self, id: StackId, parent: StackId, frame: Frame);
+}
+
+/// The tree of stacks of one process, and the last stack.
+pub struct Stacks {
+    nodes: Table<NodeKey, StackId>,
+    next: u32,
+    last: &'static mut [LastFrame],
+    last_len: usize,
+    /// Where [`Stacks::frames`] is walked into; innermost first.
+    frames: &'static mut [RawFrame],
+}
+
+/// Nodes that exist in every process, with fixed ids.
+pub mod fixed {
+    use super::*;
+
+    /// Before Python stacks could be read.
+    pub const START_UP: StackId = StackId(1);
+    /// A thread with Python state and no frame.
+    pub const INTERPRETER: StackId = StackId(2);
+    /// Outer frames that were left out.
+    pub const TRUNCATED: StackId = StackId(3);
+    /// Python stacks are off.
+    pub const STACKS_OFF: StackId = StackId(4);
+    pub(super) const NEXT: u32 = 5;
+    /// All of them with their frames.
+    pub const ALL: [(StackId, Frame); 4] = [
+        (START_UP, Frame::StartUp),
+        (INTERPRETER, Frame::Interpreter),
+        (TRUNCATED, Frame::Truncated),
+        (STACKS_OFF, Frame::StacksOff),
+    ];
+}
+
+impl Stacks {
+    /// An empty tree, without memory.
+    pub const fn new() -> Stacks {
+        Stacks {
+            nodes: Table::new(),
+            next: fixed::NEXT,
+            last: &mut [],
+            last_len: 0,
+            frames: &mut [],
+        }
+    }
+
+    /// Gets the memory for walking and forgets all stacks.
+    pub fn begin(&mut self) -> Result<(), NoMemory> {
+        self.nodes.clear();
+        self.next = fixed::NEXT;
+        self.last_len = 0;
+        if self.frames.is_empty() {
+            self.frames = map_slice().ok_or(NoMemory)?;
+            self.last = map_slice().ok_or(NoMemory)?;
+        }
+        Ok(())
+    }
+
+    /// The buffer for a walk.
+    pub fn frames(&mut self) -> &mut [RawFrame] {
+        self.frames
+    }
+
+    /// Forgets the last stack: a code object was freed, so an address may come to mean another one.
+    pub fn forget_last(&mut self) {
+        self.last_len = 0;
+    }
+
+    /// A new node id, `None` if there are too many.
+    fn next_id(&mut self) -> Option<StackId> {
+        let id = self.next;
+        if id >= MAX_NODES {
+            return None;
+        }
+        self.next += 1;
+        Some(StackId(id))
+    }
+
+    /// The stack of a native thread of this name.
+    pub fn native_thread(&mut self, name: StringId, definitions: &mut impl Definitions) -> StackId {
+        let key = NodeKey {
+            parent_and_code: NATIVE | u64::from(name.0),
+            offset: 0,
+        };
+        if let Some(known) = self.nodes.get(key) {
+            return known;
+        }
+        match self.next_id() {
+            Some(id) if self.nodes.insert(key, id).is_ok() => {
+                definitions.node(id, StackId::NONE, Frame::NativeThread { name });
+                id
+            }
+            _ => fixed::TRUNCATED,
+        }
+    }
+
+    /// The id of the stack whose `len` frames were walked into [`Stacks::frames`].
+    #[inline]
+    pub fn intern(&mut self, len: usize, truncated: bool, definitions: &mut impl Definitions) -> StackId {
+        let Some(frames) = self.frames.get(..len) else {
+            return fixed::TRUNCATED;
+        };
+        let mut node = if truncated { fixed::TRUNCATED } else { StackId::NONE };
+        let mut depth = 0;
+        if !truncated {
+            let known = self.last.get(..self.last_len).unwrap_or_default();
+            for (frame, last) in frames.iter().rev().zip(known) {
+                if frame.code != last.code || frame.offset != last.offset {
+                    break;
+                }
+                node = last.node;
+                depth += 1;
+            }
+        }
+        if depth < len {
+            node = self.intern_rest(len, depth, node, definitions);
+        }
+        self.last_len = if truncated { 0 } else { len };
+        node
+    }
+
+    fn intern_rest(
+        &mut self,
+        len: usize,
+        from_depth: usize,
+        mut node: StackId,
+        definitions: &mut impl Definitions,
+    ) -> StackId {
+        for depth in from_depth..len {
+            let Some(&frame) = self.frames.get(len - 1 - depth) else {
+                break;
+            };
+            if let Some(code) = definitions.code(frame.code) {
+                node = self.child(node, code, frame.offset, definitions);
+            }
+            if let Some(last) = self.last.get_mut(depth) {
+                *last = LastFrame {
+                    code: frame.code,
+                    offset: frame.offset,
+                    node,
+                };
+            }
+        }
+        node
+    }
+
+    #[inline]
+    fn child(&mut self, parent: StackId, code: CodeId, offset: i32, definitions: &mut impl Definitions) -> StackId {
+        let key = NodeKey::new(parent, code, offset);
+        if let Some(known) = self.nodes.get(key) {
+            return known;
+        }
+        let Some(id) = self.next_id() else { return parent };
+        if self.nodes.insert(key, id).is_err() {
+            return parent;
+        }
+        definitions.node(id, parent, Frame::Python { code, offset });
+        id
+    }
+}
+
+/// A zeroed slice of [`MAX_FRAMES`] in memory of its own; pages that are not used cost nothing.
+fn map_slice<T: Copy>() -> Option<&'static mut [T]> {
+    let place: NonNull<T> = os::map_private(MAX_FRAMES * size_of::<T>())?.cast();
+    // SAFETY: a fresh page-aligned mapping of that size, never unmapped. `RawFrame` and `LastFrame`, the only
+    // types used here, are plain numbers for which all zeros is a value.
+    Some(unsafe { core::slice::from_raw_parts_mut(place.as_ptr(), MAX_FRAMES) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[derive(Default)]
+    struct Written {
+        nodes: HashMap<StackId, (StackId, Frame)>,
+    }
+
+    impl Definitions for Written {
+        fn code(&mut self, address: u64) -> Option<CodeId> {
+            Some(CodeId(address as u32))
+        }
+        fn node(&mut self, id: StackId, parent: StackId, frame: Frame) {
+            assert!(parent.0 < id.0);
+            assert!(
+                self.nodes.insert(id, (parent, frame)).is_none(),
+                "a node is defined once"
+            );
+        }
+    }
+
+    fn intern(stacks: &mut Stacks, written: &mut Written, outermost_first: &[(u64, i32)]) -> StackId {
+        for (index, &(code, offset)) in outermost_first.iter().rev().enumerate() {
+            stacks.frames()[index] = RawFrame {
+                code,
+                offset,
+                ..RawFrame::default()
+            };
+        }
+        stacks.intern(outermost_first.len(), false, written)
+    }
+
+    #[test]
+    fn every_stack_comes_back_whatever_came_before_it() {
+        let (mut stacks, mut written) = (Stacks::new(), Written::default());
+        stacks.begin().unwrap();
+        let mut ids = HashMap::new();
+        let mut random = 7u64;
+        for _ in 0..20_000 {
+            let mut frames = Vec::new();
+            for _ in 0..=(random >> 60) {
+                random = random
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
+                frames.push((8 + (random >> 62), (random >> 40) as i32 & 1));
+            }
+            let id = intern(&mut stacks, &mut written, &frames);
+            assert_eq!(
+                *ids.entry(frames.clone()).or_insert(id),
+                id,
+                "the same stack has the same id"
+            );
+            let mut node = id;
+            for &(code, offset) in frames.iter().rev() {
+                let (parent, frame) = written.nodes[&node];
+                assert_eq!(
+                    frame,
+                    Frame::Python {
+                        code: CodeId(code as u32),
+                        offset
+                    }
+                );
+                node = parent;
+            }
+            assert_eq!(node, StackId::NONE);
+        }
+    }
+}

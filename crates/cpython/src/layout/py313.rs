@@ -1,0 +1,75 @@
+//! CPython 3.13: measured on 3.13.0.
+
+use super::*;
+
+pub(super) const LAYOUT: Layout = Layout {
+    minor: 13,
+    object: ObjectLayout {
+        ob_type: 8,
+        var_size: 16,
+    },
+    type_object: TypeLayout {
+        name: 24,
+        basic_size: 32,
+        flags: 168,
+    },
+    thread: ThreadLayout { id: 152 },
+    frames: FrameChain::Direct {
+        current_frame: 72,
+        frames: InterpreterFrames {
+            previous: 8,
+            code: 0,
+            code_tag: 0,
+            instruction: 56,
+            owner: 70,
+            hidden_owners_from: 3,
+            bytecode: 200,
+            first_traceable: 184,
+        },
+    },
+    code: CodeLayout {
+        basic_size: 200,
+        first_line: 68,
+        filename: 112,
+        name: 120,
+        qualname: Some(128),
+        line_table: 136,
+    },
+    unicode: UnicodeLayout {
+        basic_size: 64,
+        length: 16,
+        state: 32,
+        ascii_data: 40,
+        compact_data: 56,
+        data_pointer: 56,
+    },
+    bytes: BytesLayout {
+        basic_size: 33,
+        data: 32,
+    },
+    runtime: RuntimeLayout::DebugOffsets(Fields {
+        finalizing: 32,
+        interpreters_head: 40,
+        interpreter_next: 64,
+        thread_current_frame: 184,
+        thread_id: 192,
+        frame_previous: 232,
+        frame_executable: 240,
+        frame_instruction: 248,
+        frame_owner: 264,
+        code_filename: 280,
+        code_name: 288,
+        code_qualname: 296,
+        code_line_table: 304,
+        code_first_line: 312,
+        code_bytecode: 344,
+        object_type: 360,
+        type_name: 376,
+        type_flags: 392,
+        bytes_size: 520,
+        bytes_data: 528,
+        unicode_state: 544,
+        unicode_length: 552,
+        unicode_ascii_size: 560,
+    }),
+};

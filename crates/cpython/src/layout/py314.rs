@@ -1,0 +1,75 @@
+//! CPython 3.14: measured on 3.14.10; the fields used here are the same in 3.14.0 (read, not run).
+
+use super::*;
+
+pub(super) const LAYOUT: Layout = Layout {
+    minor: 14,
+    object: ObjectLayout {
+        ob_type: 8,
+        var_size: 16,
+    },
+    type_object: TypeLayout {
+        name: 24,
+        basic_size: 32,
+        flags: 168,
+    },
+    thread: ThreadLayout { id: 152 },
+    frames: FrameChain::Direct {
+        current_frame: 72,
+        frames: InterpreterFrames {
+            previous: 8,
+            code: 0,
+            code_tag: 3,
+            instruction: 56,
+            owner: 74,
+            hidden_owners_from: 3,
+            bytecode: 208,
+            first_traceable: 192,
+        },
+    },
+    code: CodeLayout {
+        basic_size: 208,
+        first_line: 68,
+        filename: 112,
+        name: 120,
+        qualname: Some(128),
+        line_table: 136,
+    },
+    unicode: UnicodeLayout {
+        basic_size: 64,
+        length: 16,
+        state: 32,
+        ascii_data: 40,
+        compact_data: 56,
+        data_pointer: 56,
+    },
+    bytes: BytesLayout {
+        basic_size: 33,
+        data: 32,
+    },
+    runtime: RuntimeLayout::DebugOffsets(Fields {
+        finalizing: 32,
+        interpreters_head: 40,
+        interpreter_next: 64,
+        thread_current_frame: 208,
+        thread_id: 216,
+        frame_previous: 256,
+        frame_executable: 264,
+        frame_instruction: 272,
+        frame_owner: 288,
+        code_filename: 320,
+        code_name: 328,
+        code_qualname: 336,
+        code_line_table: 344,
+        code_first_line: 352,
+        code_bytecode: 384,
+        object_type: 408,
+        type_name: 424,
+        type_flags: 440,
+        bytes_size: 600,
+        bytes_data: 608,
+        unicode_state: 624,
+        unicode_length: 632,
+        unicode_ascii_size: 640,
+    }),
+};

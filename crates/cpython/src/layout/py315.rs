@@ -1,0 +1,75 @@
+//! CPython 3.15: measured on 3.15.2.
+
+use super::*;
+
+pub(super) const LAYOUT: Layout = Layout {
+    minor: 15,
+    object: ObjectLayout {
+        ob_type: 8,
+        var_size: 16,
+    },
+    type_object: TypeLayout {
+        name: 24,
+        basic_size: 32,
+        flags: 168,
+    },
+    thread: ThreadLayout { id: 176 },
+    frames: FrameChain::Direct {
+        current_frame: 72,
+        frames: InterpreterFrames {
+            previous: 8,
+            code: 0,
+            code_tag: 3,
+            instruction: 56,
+            owner: 74,
+            hidden_owners_from: 3,
+            bytecode: 208,
+            first_traceable: 192,
+        },
+    },
+    code: CodeLayout {
+        basic_size: 208,
+        first_line: 68,
+        filename: 112,
+        name: 120,
+        qualname: Some(128),
+        line_table: 136,
+    },
+    unicode: UnicodeLayout {
+        basic_size: 64,
+        length: 16,
+        state: 32,
+        ascii_data: 40,
+        compact_data: 56,
+        data_pointer: 56,
+    },
+    bytes: BytesLayout {
+        basic_size: 33,
+        data: 32,
+    },
+    runtime: RuntimeLayout::DebugOffsets(Fields {
+        finalizing: 32,
+        interpreters_head: 40,
+        interpreter_next: 64,
+        thread_current_frame: 208,
+        thread_id: 240,
+        frame_previous: 320,
+        frame_executable: 328,
+        frame_instruction: 336,
+        frame_owner: 352,
+        code_filename: 384,
+        code_name: 392,
+        code_qualname: 400,
+        code_line_table: 408,
+        code_first_line: 416,
+        code_bytecode: 448,
+        object_type: 472,
+        type_name: 488,
+        type_flags: 504,
+        bytes_size: 696,
+        bytes_data: 704,
+        unicode_state: 720,
+        unicode_length: 728,
+        unicode_ascii_size: 736,
+    }),
+};
