@@ -12,9 +12,9 @@ type Pointer = *mut c_void;
 
 // Exported only in the real library: a test binary must keep its own allocator.
 macro_rules! export {
-    ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $body:block)*) => {
+    ($($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $body:block)*) => {
         $(
-            $(#[$doc])*
+            $(#[$attribute])*
             ///
             /// # Safety
             /// As the C library's function of this name.
@@ -157,6 +157,7 @@ export! {
     }
 
     /// `_Exit`: the same in C99.
+    #[allow(non_snake_case, reason = "the C library's name")]
     fn _Exit(status: c_int) -> () {
         crate::recorder::finish();
         real::exit_now(status)

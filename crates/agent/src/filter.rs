@@ -42,9 +42,10 @@ pub fn is_asked_for(address: u64) -> bool {
     // The mask is read first: it is raised only after the counters are there, and lowered before they change.
     let mask = QUESTION.mask.load(Ordering::Acquire);
     let counters = QUESTION.counters.load(Ordering::Relaxed);
-    // SAFETY: `counters` points to at least `mask + 1` counters, which are never unmapped (see `ask`).
-    let counter = unsafe { &*counters.add(granule(address) & mask) };
-    counter.load(Ordering::Relaxed) != 0
+    // SAFETY: `counters` points to at least `mask + 1` counters (see `ask`).
+    let counter = unsafe { counters.add(granule(address) & mask) };
+    // SAFETY: counters are never unmapped.
+    unsafe { &*counter }.load(Ordering::Relaxed) != 0
 }
 
 /// What `free` is to ask.
@@ -89,8 +90,10 @@ pub fn clear() -> bool {
 #[inline(always)]
 fn counter(address: u64) -> Option<&'static AtomicU8> {
     let known = NonNull::new(KNOWN.load(Ordering::Relaxed))?;
-    // SAFETY: there are `COUNTERS` counters, a power of two, which are never unmapped.
-    Some(unsafe { &*known.as_ptr().add(granule(address) & (COUNTERS - 1)) })
+    // SAFETY: there are `COUNTERS` counters, a power of two.
+    let counter = unsafe { known.add(granule(address) & (COUNTERS - 1)) };
+    // SAFETY: counters are never unmapped.
+    Some(unsafe { counter.as_ref() })
 }
 
 /// Whether the address may be known.

@@ -55,12 +55,17 @@ impl Original {
     }
 }
 
-static ORIGINALS: [Original; 3] = [Original::none(), Original::none(), Original::none()];
+static MEM_ORIGINAL: Original = Original::none();
+static OBJ_ORIGINAL: Original = Original::none();
+
+const fn original(domain: usize) -> &'static Original {
+    if domain == OBJ { &OBJ_ORIGINAL } else { &MEM_ORIGINAL }
+}
 
 /// The original function of a domain, called with the original's context.
 macro_rules! original {
     ($domain:expr, $field:ident: $type:ty, $($argument:expr),*) => {{
-        let original = const { &ORIGINALS[$domain] };
+        let original = const { original($domain) };
         // SAFETY: a wrapper only runs after `keep` stored a function of this type for its domain.
         let function = unsafe { transmute::<Pointer, $type>(original.$field.load(Ordering::Relaxed)) };
         // SAFETY: the caller's arguments, passed on unchanged, and the context that belongs to the function.
@@ -127,7 +132,7 @@ fn wrap<const DOMAIN: usize>(functions: &Functions) {
     if now.malloc as usize == wrapper.malloc as usize {
         return;
     }
-    ORIGINALS[DOMAIN].keep(&now);
+    original(DOMAIN).keep(&now);
     // SAFETY: the wrapper passes every call on to what was there before; the interpreter copies the structure.
     unsafe { (functions.set_allocator)(DOMAIN as c_int, &mut wrapper) };
 }

@@ -200,13 +200,10 @@ impl Python {
 
     /// Whether the calling thread has the GIL.
     pub fn has_gil(&self) -> bool {
-        // SAFETY: both functions may be called at any time.
-        let (current, own) = unsafe {
-            (
-                (self.functions.current_thread_state)(),
-                (self.functions.this_thread_state)(),
-            )
-        };
+        // SAFETY: may be called at any time.
+        let current = unsafe { (self.functions.current_thread_state)() };
+        // SAFETY: may be called at any time.
+        let own = unsafe { (self.functions.this_thread_state)() };
         !current.is_null() && (self.version.minor >= 12 || current == own)
     }
 
@@ -218,8 +215,10 @@ impl Python {
 }
 
 fn version_text(functions: &Functions) -> &'static [u8] {
-    // SAFETY: Py_GetVersion may be called before initialisation; its answer is a static string.
-    unsafe { CStr::from_ptr((functions.get_version)()) }.to_bytes()
+    // SAFETY: Py_GetVersion may be called before initialisation.
+    let text = unsafe { (functions.get_version)() };
+    // SAFETY: its answer is a static string.
+    unsafe { CStr::from_ptr(text) }.to_bytes()
 }
 
 /// The calling thread as the interpreter sees it.
@@ -291,7 +290,9 @@ impl Insides {
                 break;
             }
             // SAFETY: `public` is a frame that we borrow or own, the GIL is held.
-            let (code, line) = unsafe { ((functions.frame_code)(public), (functions.frame_line)(public)) };
+            let code = unsafe { (functions.frame_code)(public) };
+            // SAFETY: as above.
+            let line = unsafe { (functions.frame_line)(public) };
             let is_same_code = code as u64 == raw.code;
             // SAFETY: `code` is a code object that we own a reference to.
             let walked_line = unsafe { (functions.code_line)(code, raw.offset) };
