@@ -243,7 +243,7 @@ impl Insides {
                 ThreadView::Native
             };
         }
-        if self.runtime.is_finalizing(&OwnMemory) && !thread.is_main.get() {
+        if !thread.is_main.get() && self.runtime.is_finalizing(&OwnMemory) {
             // The state may be freed under the feet of a daemon thread.
             return ThreadView::NoFrame;
         }

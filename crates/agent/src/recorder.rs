@@ -139,13 +139,18 @@ pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOn
 #[inline(never)]
 fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, door: Allocator) {
     let Some(inside) = thread.enter() else { return };
-    let Some(mut agent) = recording(thread, &inside) else {
+    let Some((mut agent, is_new)) = enter_recording(thread, &inside) else {
         return;
     };
-    if block.is_null() || !agent.takes_part(thread, size) {
-        return;
+    // A countdown that has only just begun has not seen this block yet.
+    let takes_part = if is_new {
+        agent.counts_down(thread, size)
+    } else {
+        agent.takes_part(thread, size)
+    };
+    if takes_part && !block.is_null() {
+        agent.record(thread, block as u64, size as u64, door);
     }
-    agent.record(thread, block as u64, size as u64, door);
 }
 
 #[cold]
@@ -183,27 +188,33 @@ fn slow_reallocated(
     new
 }
 
-/// The agent, if this process is being recorded. Begins the recording when Python has come up, and in a forked
-/// child.
+/// The agent, if this process is being recorded.
 #[inline]
 fn recording(thread: &'static Thread, inside: &InHook) -> Option<Held<'static, Recorder>> {
+    enter_recording(thread, inside).map(|(agent, _)| agent)
+}
+
+/// The agent, if this process is being recorded, and whether the thread's countdown begins only now. Begins the
+/// recording when Python has come up, and in a forked child.
+#[inline]
+fn enter_recording(thread: &'static Thread, inside: &InHook) -> Option<(Held<'static, Recorder>, bool)> {
     match STATE.load(Ordering::Acquire) {
-        ON => {}
-        WAITING => return arm(thread, inside),
+        ON if !is_forked_child() => {
+            let agent = AGENT.hold(inside);
+            let is_new = !thread.ready.get();
+            if is_new {
+                agent.begin_thread(thread);
+            }
+            Some((agent, is_new))
+        }
+        ON => begin_child(thread, inside).map(|agent| (agent, true)),
+        WAITING => arm(thread, inside).map(|agent| (agent, true)),
         INERT => {
             thread.countdown.set(i64::MAX / 2);
-            return None;
+            None
         }
-        _ => return None,
+        _ => None,
     }
-    if is_forked_child() {
-        return begin_child(thread, inside);
-    }
-    let agent = AGENT.hold(inside);
-    if !thread.ready.get() {
-        agent.begin_thread(thread);
-    }
-    Some(agent)
 }
 
 fn is_forked_child() -> bool {
@@ -237,6 +248,7 @@ fn arm(thread: &'static Thread, inside: &InHook) -> Option<Held<'static, Recorde
 fn begin_child(thread: &'static Thread, inside: &InHook) -> Option<Held<'static, Recorder>> {
     // The child of a fork has one thread; whoever held the lock does not exist here.
     AGENT.reset_in_child();
+    thread.ready.set(false);
     let mut agent = AGENT.hold(inside);
     agent.begin_process(true);
     agent.output.is_open().then(|| {

@@ -56,6 +56,8 @@ struct LastFrame {
     code: u64,
     offset: i32,
     node: StackId,
+    /// The code object's id; 0 where it could not be read.
+    id: CodeId,
 }
 
 /// What the tree asks of its owner: to know code objects, and to define new nodes in the capture.
@@ -193,17 +195,25 @@ impl Stacks {
         definitions: &mut impl Definitions,
     ) -> StackId {
         for depth in from_depth..len {
-            let Some(&frame) = self.frames.get(len - 1 - depth) else {
+            let (Some(&frame), Some(last)) = (self.frames.get(len - 1 - depth), self.last.get(depth)) else {
                 break;
             };
-            if let Some(code) = definitions.code(frame.code) {
-                node = self.child(node, code, frame.offset, definitions);
+            // The same address at the same depth as last time is the same code object: a freed one would have
+            // emptied the last stack.
+            let id = if depth < self.last_len && last.code == frame.code {
+                last.id
+            } else {
+                definitions.code(frame.code).unwrap_or_default()
+            };
+            if id != CodeId::default() {
+                node = self.child(node, id, frame.offset, definitions);
             }
             if let Some(last) = self.last.get_mut(depth) {
                 *last = LastFrame {
                     code: frame.code,
                     offset: frame.offset,
                     node,
+                    id,
                 };
             }
         }

@@ -84,6 +84,8 @@ pub struct ProcessAnswer {
     pub tail: Tail,
     /// Events that could not be written.
     pub lost_events: u64,
+    /// Blocks born at an address that was still live: the event of their predecessor's end was lost or never seen.
+    pub unseen_frees: u64,
     /// What it has to say about itself, one sentence each.
     pub notes: Vec<String>,
     /// Its stacks, with functions and lines.

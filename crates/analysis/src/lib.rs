@@ -1,8 +1,60 @@
-//! Replay of captured events: peak, live memory, churn.
+//! Replay of captured events: which memory was live at the peak, at the end, and ever.
+//!
+//! [`analyse`] reads a capture and gives an [`Analysis`]: plain data, by process and by stack. [`Folder`] keeps the
+//! capture of a running program small without changing what `analyse` will answer.
+//!
+//! # Constraints
+//! - One pass, and the same work for each event however many stacks and processes there are.
+//! - One segment of each process is in memory at a time, plus the table of live blocks.
+//! - Captures are foreign bytes: nothing here panics on them, and what cannot be read becomes a sentence in
+//!   [`Analysis::warnings`].
+//!
+//! # What it does not do
+//! It does not round, rank, or judge: that is `deadweight-report`.
+//!
+//! # Example
+//! ```no_run
+//! let capture = deadweight_capture::read::Capture::open("bench.dw".as_ref())?;
+//! let analysis = deadweight_analysis::analyse(&capture)?;
+//! for process in &analysis.processes {
+//!     for (id, amounts) in process.amounts.iter().enumerate() {
+//!         let stack = deadweight_capture::StackId(id as u32);
+//!         println!("{:>12} {:?}", amounts.peak.bytes, process.stacks.frame(stack));
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable
+    )
+)]
 
+mod analyse;
 mod answer;
+mod error;
+mod fold;
+mod ranges;
+mod recordings;
+mod replay;
 mod stacks;
+mod stream;
+mod weight;
 
+pub use analyse::analyse;
 pub use answer::{Amount, Analysis, Composition, Peak, ProcessAnswer, StackAmounts};
+// For deadweight-report and the CLI: the report crate may not depend on the capture crate itself.
+pub use deadweight_capture::{
+    StackId, manifest,
+    read::{Capture, ProcessId, Tail},
+    wire::State,
+};
+pub use error::Error;
+pub use fold::{Folded, Folder};
 pub use stacks::{FrameName, StackTree};

@@ -82,20 +82,23 @@ pub enum Frame {
 }
 
 /// Sums over one stack, written when a long run's finished events are folded.
+///
+/// Blocks are counted in thousandths, because in a sampled run a block that was recorded stands for a broken number
+/// of blocks, and sums of rounded numbers would depend on where a run was folded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct StackTotals {
     /// The stack.
     pub stack: StackId,
     /// Bytes of all blocks ever made here (estimated in a sampled run).
     pub allocated_bytes: u64,
-    /// Number of those blocks (estimated in a sampled run).
-    pub allocated_blocks: u64,
+    /// Thousandths of the number of those blocks (estimated in a sampled run).
+    pub allocated_milliblocks: u64,
     /// Variance of `allocated_bytes`, in bytes squared (0 in an exact run).
     pub allocated_variance: u64,
     /// Bytes live at the peak of the whole tree so far.
     pub peak_bytes: u64,
-    /// Blocks live at the peak of the whole tree so far.
-    pub peak_blocks: u64,
+    /// Thousandths of the number of blocks live at the peak of the whole tree so far.
+    pub peak_milliblocks: u64,
     /// Variance of `peak_bytes`, in bytes squared.
     pub peak_variance: u64,
 }
@@ -219,13 +222,22 @@ pub enum Event<'a> {
     ProcessPeak {
         /// Bytes (estimated in a sampled run).
         bytes: u64,
+        /// Thousandths of the number of blocks.
+        milliblocks: u64,
+        /// Variance of `bytes`, in bytes squared.
+        variance: u64,
         /// On `CLOCK_MONOTONIC`.
         nanos: u64,
     },
-    /// Folded: the highest heap of the whole tree so far, and when. Written for each process, the same everywhere.
+    /// Folded: the highest heap of the whole tree so far (the sum of the three), and when. Written for each process,
+    /// the same everywhere.
     TreePeak {
-        /// Bytes (estimated in a sampled run).
-        bytes: u64,
+        /// Bytes in blocks of Python's object and mem domains.
+        python_bytes: u64,
+        /// Bytes in blocks of the C library's malloc family.
+        native_bytes: u64,
+        /// Bytes in anonymous mappings.
+        mapped_bytes: u64,
         /// On `CLOCK_MONOTONIC`.
         nanos: u64,
         /// Whether the tree is at that peak at the moment of folding: then what is live is what was live at it.
@@ -239,5 +251,35 @@ pub enum Event<'a> {
         chunk: u64,
         /// Bytes of that chunk's payload that are folded already.
         consumed: u32,
+    },
+    /// Folded: what was live from one stack when the process was gone. Only written for such processes; of others
+    /// the live blocks themselves are in the fold.
+    Left {
+        /// The stack.
+        stack: StackId,
+        /// Bytes (estimated in a sampled run).
+        bytes: u64,
+        /// Thousandths of the number of blocks.
+        milliblocks: u64,
+        /// Variance of `bytes`, in bytes squared.
+        variance: u64,
+    },
+    /// Folded: what else is known of the process's folded events.
+    Folded {
+        /// The first time in them, nanoseconds on `CLOCK_MONOTONIC`.
+        first_nanos: u64,
+        /// The last time in them.
+        last_nanos: u64,
+        /// How many blocks were born at an address that was still live.
+        unseen_frees: u64,
+        /// Whether the process is gone: its blocks no longer count.
+        gone: bool,
+        /// Whether the last chunk was never sealed.
+        tail_open: bool,
+    },
+    /// Folded: something that could not be read before the fold, as one sentence.
+    Warning {
+        /// UTF-8 text.
+        text: &'a [u8],
     },
 }

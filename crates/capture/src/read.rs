@@ -5,4 +5,4 @@ mod event;
 mod segment;
 
 pub use capture::{Capture, FOLD_FILE, ProcessFiles, ProcessId, SegmentFile, segment_file_name};
-pub use segment::{Events, Segment, SegmentHeader, Tail, segments};
+pub use segment::{Events, Paused, Segment, SegmentHeader, Tail, segments};

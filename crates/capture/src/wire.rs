@@ -26,7 +26,7 @@
 //! | 4..8 | bytes of payload that are complete (rewritten after each event) |
 //! | 8..16 | `CLOCK_MONOTONIC` when the chunk was begun, nanoseconds |
 //! | 16..20 | 0 while it is being written, 1 once it is sealed |
-//! | 20..24 | CRC-32 of the payload, once sealed |
+//! | 20..24 | CRC-32 of bytes 8..16 and the payload, once sealed |
 //! | 24.. | payload: events |
 //!
 //! An event is a tag byte and its fields. *v* is a LEB128 number, *z* a zigzag LEB128 number, *a* an address
@@ -36,7 +36,7 @@
 //!
 //! | tag | event | fields |
 //! |---|---|---|
-//! | `0b1s00_kkkk` | Alloc; k = allocator; s = same stack as the last Alloc | a address, v size, z stack minus last Alloc's stack (absent if s) |
+//! | `0b1s00_kkkk` | Alloc | k = allocator; s = same stack as the last Alloc; a address, v size, z stack minus last Alloc's stack (absent if s) |
 //! | `0x40` | Free | a address |
 //! | `0x01` | Clock | v microseconds since the last clock (or the chunk's start) |
 //! | `0x02` | Process | v parent, v Py_Version, v flags (1: forked), v length, argv |
@@ -51,9 +51,12 @@
 //! | `0x0b` | Note | v length, text |
 //! | `0x0c` | End | v max RSS |
 //! | `0x10` | Totals | v stack, v x 6 in the order of `StackTotals` |
-//! | `0x11` | ProcessPeak | v bytes, v nanoseconds |
-//! | `0x12` | TreePeak | v bytes, v nanoseconds, v flags (1: now) |
+//! | `0x11` | ProcessPeak | v bytes, v milliblocks, v variance, v nanoseconds |
+//! | `0x12` | TreePeak | v Python bytes, v native bytes, v mapped bytes, v nanoseconds, v flags (1: now) |
 //! | `0x13` | Position | v segment, v chunk, v consumed |
+//! | `0x14` | Left | v stack, v bytes, v milliblocks, v variance |
+//! | `0x15` | Folded | v first nanoseconds, v last nanoseconds, v unseen frees, v flags (1: gone, 2: tail open) |
+//! | `0x16` | Warning | v length, text |
 
 /// First bytes of a segment.
 pub const MAGIC: [u8; 8] = *b"deadwght";
@@ -65,6 +68,8 @@ pub const VERSION: u32 = 1;
 pub const HEADER_BYTES: usize = 128;
 /// Bytes of the header that its checksum covers.
 pub const HEADER_CHECKED: usize = 56;
+/// Where the header keeps the segment's size.
+pub const HEADER_SIZE: usize = 16;
 /// Where the header keeps its checksum.
 pub const HEADER_CRC: usize = 56;
 /// Where the header keeps the [`State`].
@@ -101,6 +106,9 @@ pub mod tag {
     pub const PROCESS_PEAK: u8 = 0x11;
     pub const TREE_PEAK: u8 = 0x12;
     pub const POSITION: u8 = 0x13;
+    pub const LEFT: u8 = 0x14;
+    pub const FOLDED: u8 = 0x15;
+    pub const WARNING: u8 = 0x16;
 }
 
 /// What became of the writer of a segment.
@@ -163,6 +171,14 @@ pub mod frame_kind {
     pub const INTERPRETER: u64 = 2;
     pub const TRUNCATED: u64 = 3;
     pub const STACKS_OFF: u64 = 4;
+}
+
+/// The checksum of a sealed chunk: over its time and its payload.
+pub(crate) fn chunk_crc(nanos: &[u8], payload: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(nanos);
+    crc.update(payload);
+    crc.finalize()
 }
 
 /// Rounds up to the alignment of chunks.

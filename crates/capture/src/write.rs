@@ -3,11 +3,13 @@
 //! No allocation, no lock, no clock, no panic. [`SegmentWriter`] holds the place, not the buffer's owner: whoever
 //! maps the file decides how long it lives.
 
+mod folded;
+
 use core::sync::atomic::{Ordering, compiler_fence};
 
 use crate::varint::{put, zigzag};
 use crate::wire::{self, State, frame_kind, tag};
-use crate::{Addr, Allocator, CodeId, Frame, LineTableKind, MapKind, StackId, StackTotals, StringId};
+use crate::{Addr, Allocator, CodeId, Frame, LineTableKind, MapKind, StackId, StringId};
 
 /// What a segment's header says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -109,6 +111,11 @@ impl<'a> SegmentWriter<'a> {
         self.bytes.len().saturating_sub(self.at) >= SPARE.saturating_add(bytes)
     }
 
+    /// Bytes of the segment that hold something.
+    pub fn used_bytes(&self) -> usize {
+        wire::align(self.at).min(self.bytes.len())
+    }
+
     /// Notes what became of the writer; see [`State`].
     pub fn set_state(&mut self, state: State) {
         store(self.bytes, wire::HEADER_STATE, &(state as u32).to_le_bytes());
@@ -117,8 +124,9 @@ impl<'a> SegmentWriter<'a> {
     /// Seals the open chunk. Used when the segment is full and at the end of the process.
     pub fn seal(&mut self) {
         let start = self.chunk + wire::CHUNK_HEADER_BYTES;
-        if let Some(payload) = self.bytes.get(start..self.at) {
-            let crc = crc32fast::hash(payload);
+        let nanos = self.bytes.get(self.chunk + 8..self.chunk + 16);
+        if let (Some(nanos), Some(payload)) = (nanos, self.bytes.get(start..self.at)) {
+            let crc = wire::chunk_crc(nanos, payload);
             store(self.bytes, self.chunk + 20, &crc.to_le_bytes());
             compiler_fence(Ordering::Release);
             store(self.bytes, self.chunk + 16, &1u32.to_le_bytes());
@@ -354,35 +362,6 @@ impl<'a> SegmentWriter<'a> {
     /// The process ends.
     pub fn end(&mut self, max_rss_bytes: u64) -> Result<(), Full> {
         self.event(tag::END, &[max_rss_bytes], &[])
-    }
-
-    /// Folded: sums over one stack.
-    pub fn totals(&mut self, totals: &StackTotals) -> Result<(), Full> {
-        let numbers = [
-            u64::from(totals.stack.0),
-            totals.allocated_bytes,
-            totals.allocated_blocks,
-            totals.allocated_variance,
-            totals.peak_bytes,
-            totals.peak_blocks,
-            totals.peak_variance,
-        ];
-        self.event(tag::TOTALS, &numbers, &[])
-    }
-
-    /// Folded: the process's own peak so far.
-    pub fn process_peak(&mut self, bytes: u64, nanos: u64) -> Result<(), Full> {
-        self.event(tag::PROCESS_PEAK, &[bytes, nanos], &[])
-    }
-
-    /// Folded: the tree's peak so far.
-    pub fn tree_peak(&mut self, bytes: u64, nanos: u64, now: bool) -> Result<(), Full> {
-        self.event(tag::TREE_PEAK, &[bytes, nanos, u64::from(now)], &[])
-    }
-
-    /// Folded: where reading goes on.
-    pub fn position(&mut self, segment: u32, chunk: u64, consumed: u32) -> Result<(), Full> {
-        self.event(tag::POSITION, &[u64::from(segment), chunk, u64::from(consumed)], &[])
     }
 }
 

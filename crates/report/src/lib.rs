@@ -1,1 +1,64 @@
-//! x
+//! What a run's memory looked like, as a [`Report`], and the views of it: text, JSON, collapsed stacks, flame
+//! graph, speedscope.
+//!
+//! [`build`] joins what the replay answers ([`deadweight_analysis::Analysis`]) with what the supervisor saw
+//! ([`deadweight_analysis::manifest::Manifest`]). A view writes to the `Write` that it is given and does nothing
+//! else: no files, no terminal, no clock.
+//!
+//! # Constraints
+//! - [`json`] is the contract `deadweight.report/1`: field names are fixed, others may be
+//!   added, a missing fact is null.
+//! - The same input gives the same bytes: every list has an order, ties included.
+//! - Names come out of the user's program. Whatever stands in them, a terminal gets no control character and an
+//!   SVG stays well-formed.
+//! - Sizes, percents and durations are worded in one place only (`units`).
+//!
+//! # What it does not do
+//! It replays nothing and holds nothing to be a leak: that needs heap snapshots.
+//!
+//! # Example
+//! ```
+//! use deadweight_analysis::{Analysis, Peak};
+//! use deadweight_report::{BuildOptions, build, json, text};
+//!
+//! let nothing = Analysis {
+//!     exact: false,
+//!     interval_bytes: 65_536,
+//!     peak: Peak::default(),
+//!     processes: Vec::new(),
+//!     warnings: Vec::new(),
+//! };
+//! let report = build(None, &nothing, &BuildOptions::default());
+//! let mut out = Vec::new();
+//! json::render(&report, &mut out)?;
+//! assert!(out.starts_with(b"{\n  \"schema\": \"deadweight.report/1\""));
+//!
+//! let mut out = Vec::new();
+//! text::diagnosis(&report, &text::Style { width: 80, color: false }, &mut out)?;
+//! assert!(String::from_utf8(out).unwrap().contains("Nothing was recorded"));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod build;
+mod calltree;
+pub mod collapsed;
+mod findings;
+pub mod flamegraph;
+pub mod json;
+mod model;
+mod names;
+mod ownership;
+mod processes;
+mod sites;
+pub mod speedscope;
+pub mod text;
+mod units;
+mod warnings;
+
+pub use build::{BuildOptions, build};
+pub use collapsed::What;
+pub use model::{
+    CallNode, Churn, End, Finding, FindingKind, Ledger, Line, Link, Mode, Peak, Process, Report, Run, SCHEMA, Severity,
+    Site,
+};

@@ -35,6 +35,16 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// The same decoder over other bytes, which must begin with those that it has decoded.
+    pub(super) fn over<'b>(&self, payload: &'b [u8]) -> Decoder<'b> {
+        Decoder { payload, ..*self }
+    }
+
+    /// Length of the payload.
+    pub(super) fn len(&self) -> usize {
+        self.payload.len()
+    }
+
     /// Bytes of the payload that belong to events already yielded.
     pub(super) fn consumed(&self) -> usize {
         self.consumed
@@ -198,18 +208,22 @@ impl<'a> Decoder<'a> {
             tag::TOTALS => Event::Totals(StackTotals {
                 stack: StackId(self.small()?),
                 allocated_bytes: self.number()?,
-                allocated_blocks: self.number()?,
+                allocated_milliblocks: self.number()?,
                 allocated_variance: self.number()?,
                 peak_bytes: self.number()?,
-                peak_blocks: self.number()?,
+                peak_milliblocks: self.number()?,
                 peak_variance: self.number()?,
             }),
             tag::PROCESS_PEAK => Event::ProcessPeak {
                 bytes: self.number()?,
+                milliblocks: self.number()?,
+                variance: self.number()?,
                 nanos: self.number()?,
             },
             tag::TREE_PEAK => Event::TreePeak {
-                bytes: self.number()?,
+                python_bytes: self.number()?,
+                native_bytes: self.number()?,
+                mapped_bytes: self.number()?,
                 nanos: self.number()?,
                 now: self.number()? & 1 == 1,
             },
@@ -218,6 +232,24 @@ impl<'a> Decoder<'a> {
                 chunk: self.number()?,
                 consumed: self.small()?,
             },
+            tag::LEFT => Event::Left {
+                stack: StackId(self.small()?),
+                bytes: self.number()?,
+                milliblocks: self.number()?,
+                variance: self.number()?,
+            },
+            tag::FOLDED => {
+                let (first_nanos, last_nanos, unseen_frees) = (self.number()?, self.number()?, self.number()?);
+                let flags = self.number()?;
+                Event::Folded {
+                    first_nanos,
+                    last_nanos,
+                    unseen_frees,
+                    gone: flags & 1 != 0,
+                    tail_open: flags & 2 != 0,
+                }
+            }
+            tag::WARNING => Event::Warning { text: self.text()? },
             _ => return Err("an unknown event"),
         })
     }

@@ -154,10 +154,36 @@ impl<'a> Segment<'a> {
             decoder: None,
             tail: Tail::Complete,
             skip_to: consumed,
+            stopped: None,
         };
         events.open_chunk();
         events
     }
+
+    /// The events after a [`pause`](Events::pause) in the same bytes.
+    pub fn resume(&self, paused: Paused) -> Events<'a> {
+        let Paused { events, length } = paused;
+        let start = events.chunk.saturating_add(wire::CHUNK_HEADER_BYTES);
+        let payload = self.bytes.get(start..start.saturating_add(length));
+        Events {
+            bytes: self.bytes,
+            next: events.next,
+            chunk: events.chunk,
+            decoder: events.decoder.map(|decoder| decoder.over(payload.unwrap_or_default())),
+            tail: events.tail,
+            skip_to: events.skip_to,
+            stopped: events.stopped,
+        }
+    }
+}
+
+/// A place among the events of a segment that costs nothing to come back to, as long as the same bytes are in
+/// memory. [`Events::position`] is for the rest.
+#[derive(Clone, Debug)]
+pub struct Paused {
+    events: Events<'static>,
+    /// Of the current chunk's payload.
+    length: usize,
 }
 
 /// The events of a segment, in order.
@@ -173,6 +199,8 @@ pub struct Events<'a> {
     /// Bytes of the first chunk that were consumed earlier. They are decoded again, because differences refer to
     /// what came before, but not yielded.
     skip_to: u32,
+    /// The position at which the bytes stopped making sense.
+    stopped: Option<(u64, u32)>,
 }
 
 impl<'a> Events<'a> {
@@ -183,16 +211,40 @@ impl<'a> Events<'a> {
 
     /// Where reading can go on later: byte offset of the current chunk, and bytes of its payload consumed.
     pub fn position(&self) -> (u64, u32) {
-        match &self.decoder {
-            Some(decoder) => (self.chunk as u64, decoder.consumed() as u32),
-            None => (self.next as u64, 0),
+        match (self.stopped, &self.decoder) {
+            (Some(place), _) => place,
+            (None, Some(decoder)) => (self.chunk as u64, decoder.consumed() as u32),
+            (None, None) => (self.next as u64, 0),
+        }
+    }
+
+    /// Lets go of the bytes; [`Segment::resume`] goes on.
+    pub fn pause(self) -> Paused {
+        Paused {
+            length: self.decoder.as_ref().map_or(0, Decoder::len),
+            events: Events {
+                bytes: &[],
+                next: self.next,
+                chunk: self.chunk,
+                decoder: self.decoder.map(|decoder| decoder.over(&[])),
+                tail: self.tail,
+                skip_to: self.skip_to,
+                stopped: self.stopped,
+            },
         }
     }
 
     fn cut_off(&mut self, at: usize, why: &'static str) {
         self.tail = Tail::CutOff { at: at as u64, why };
+        let consumed = self.decoder.as_ref().map_or(0, Decoder::consumed);
+        self.stopped = Some((self.chunk as u64, consumed as u32));
         self.decoder = None;
         self.next = usize::MAX;
+    }
+
+    fn chunk_at(&self, at: usize) -> bool {
+        let magic = at.checked_add(4).and_then(|end| self.bytes.get(at..end));
+        magic == Some(&wire::CHUNK_MAGIC[..])
     }
 
     /// Opens the chunk at `next`, if there is one.
@@ -208,7 +260,9 @@ impl<'a> Events<'a> {
         };
         let magic = head.get(..4).unwrap_or_default();
         if magic != wire::CHUNK_MAGIC {
-            if head.iter().any(|&byte| byte != 0) {
+            // A chunk begins with its time and gets its magic next: a writer killed between the two has begun none.
+            let begun = |&(at, &byte): &(usize, &u8)| byte != 0 && !(8..16).contains(&at);
+            if head.iter().enumerate().any(|place| begun(&place)) {
                 self.cut_off(at, "no chunk begins here");
             }
             return;
@@ -223,8 +277,13 @@ impl<'a> Events<'a> {
         let Some(payload) = self.bytes.get(start..end) else {
             return self.cut_off(at, "the chunk is longer than the file");
         };
-        if sealed == 1 && crc32fast::hash(payload) != crc {
-            return self.cut_off(at, "the chunk's checksum is wrong");
+        if sealed == 1 {
+            if wire::chunk_crc(head.get(8..16).unwrap_or_default(), payload) != crc {
+                return self.cut_off(at, "the chunk's checksum is wrong");
+            }
+        } else if sealed != 0 || self.chunk_at(wire::align(end)) {
+            // Only the last chunk can be open.
+            return self.cut_off(at, "the mark that the chunk is sealed is damaged");
         }
         self.tail = if sealed == 1 { Tail::Complete } else { Tail::Open };
         // An open chunk is the last one: stay at it, so that reading can go on when it has grown.

@@ -1,0 +1,193 @@
+//! From a capture to the answer.
+
+use std::collections::HashSet;
+
+use deadweight_capture::read::Capture;
+
+use crate::recordings::Recordings;
+use crate::replay::{Process, Replay, Tree};
+use crate::stream::{Reading, Stream};
+use crate::{Analysis, Error, ProcessAnswer, StackAmounts};
+
+/// Replays a whole capture. Of a program that still runs, it is the state of this moment.
+///
+/// What a process had live counts for the tree until the process ended. The end of a process that was killed is not
+/// in its events: it counts until its last event, or until the last event of its descendants, if that is later (it
+/// waited for them). A process whose recording stopped while it went on counts to the end.
+///
+/// # Errors
+/// If nothing of it can be read, or a newer deadweight wrote it.
+pub fn analyse(capture: &Capture) -> Result<Analysis, Error> {
+    let mut recordings = read(capture)?;
+    // A supervisor may fold segments away while they are read; the new fold has what was in them.
+    for _ in 0..2 {
+        if !recordings.streams.iter().any(|stream| stream.vanished) {
+            break;
+        }
+        recordings = read(&Capture::open(capture.folder())?)?;
+    }
+    if recordings.streams.is_empty()
+        && let Some(error) = recordings.failure.take()
+    {
+        return Err(error.into());
+    }
+    Ok(answer(recordings))
+}
+
+fn read(capture: &Capture) -> Result<Recordings, Error> {
+    // A capture without a manifest can be analysed, but not one of a newer version.
+    if let Err(newer @ deadweight_capture::Error::NewerVersion { .. }) = capture.manifest() {
+        return Err(newer.into());
+    }
+    let mut recordings = Recordings::new(Reading::Finished);
+    if let Some(fold) = capture.fold() {
+        recordings.load_fold(fold)?;
+    }
+    recordings.add(capture)?;
+    let mut kin = Kin::default();
+    recordings.run(u64::MAX, |replay, streams, at| kin.drained(replay, streams, at))?;
+    Ok(recordings)
+}
+
+/// Who still has living descendants.
+#[derive(Debug, Default)]
+struct Kin {
+    /// Streams with nothing more, which wait for their descendants.
+    waiting: Vec<usize>,
+}
+
+impl Kin {
+    fn drained(&mut self, replay: &mut Replay, streams: &[Stream], at: usize) {
+        let Some(stream) = streams.get(at) else { return };
+        let goes_on_unseen = stream.state.stopped_because().is_some();
+        if !goes_on_unseen && replay.process(stream.process).is_some_and(|process| !process.is_gone()) {
+            self.waiting.push(at);
+        }
+        if self.waiting.is_empty() {
+            return;
+        }
+        let ancestors = ancestors_of_active(streams);
+        self.waiting.retain(|&at| {
+            let Some(stream) = streams.get(at) else { return false };
+            let replaced = streams
+                .iter()
+                .any(|other| other.id.pid == stream.id.pid && other.id.incarnation > stream.id.incarnation);
+            let waits = !replaced && ancestors.contains(&stream.id.pid);
+            if !waits {
+                replay.leave(stream.process);
+            }
+            waits
+        });
+    }
+}
+
+/// The pids of all processes with a descendant that has events left.
+fn ancestors_of_active(streams: &[Stream]) -> HashSet<u32> {
+    let parents: std::collections::HashMap<u32, u32> =
+        streams.iter().map(|stream| (stream.id.pid, stream.parent)).collect();
+    let mut ancestors = HashSet::new();
+    for stream in streams.iter().filter(|stream| !stream.drained) {
+        let mut next = stream.parent;
+        // Each pid is entered once, so a circle of parents ends.
+        while ancestors.insert(next) {
+            let Some(&parent) = parents.get(&next) else { break };
+            next = parent;
+        }
+    }
+    ancestors
+}
+
+fn answer(recordings: Recordings) -> Analysis {
+    let Recordings {
+        replay,
+        streams,
+        mut warnings,
+        ..
+    } = recordings;
+    let peak = replay.peak();
+    let (processes, tree) = replay.into_processes();
+    let exact = !processes.is_empty() && processes.iter().all(|process| process.recording.exact);
+    let interval_bytes = processes
+        .iter()
+        .map(|process| process.recording.interval_bytes)
+        .find(|&interval| interval > 0);
+    let mut answers = Vec::with_capacity(processes.len());
+    // A stream's place is its process's.
+    for (process, stream) in processes.into_iter().zip(&streams) {
+        let answer = process_answer(process, stream, &tree, &mut warnings);
+        answers.push(answer);
+    }
+    answers.sort_by_key(|answer: &ProcessAnswer| (answer.span_nanos.0, answer.id));
+    Analysis {
+        exact,
+        interval_bytes: interval_bytes.unwrap_or(0),
+        peak,
+        processes: answers,
+        warnings,
+    }
+}
+
+fn process_answer(mut process: Process, stream: &Stream, tree: &Tree, warnings: &mut Vec<String>) -> ProcessAnswer {
+    process.stacks.resolve();
+    let gone = process.is_gone();
+    let mut at_tree_peak = crate::weight::Weight::default();
+    let mut amounts: Vec<StackAmounts> = process
+        .cells()
+        .iter()
+        .map(|cell| {
+            let peak = tree.at_peak(cell, gone);
+            at_tree_peak.add(peak);
+            StackAmounts {
+                peak: peak.amount(),
+                allocated: cell.allocated.amount(),
+                end: cell.live.amount(),
+            }
+        })
+        .collect();
+    if amounts.len() < process.stacks.len() {
+        amounts.resize(process.stacks.len(), StackAmounts::default());
+    }
+    let last = process.nanos();
+    let first = process.first_nanos.unwrap_or(last);
+    warnings.append(&mut process.says.warnings);
+    warnings.extend(stream.warnings.iter().cloned());
+    if let Some(why) = stream.state.stopped_because() {
+        let seconds = last.saturating_sub(first) as f64 / 1e9;
+        warnings.push(format!(
+            "pid {} stopped being recorded after {seconds:.1} s: {why}",
+            stream.id.pid
+        ));
+    }
+    ProcessAnswer {
+        id: stream.id,
+        parent: process.says.parent,
+        argv: split_argv(&process.says.argv),
+        python: Some(process.says.python).filter(|&version| version != 0),
+        forked: process.says.forked,
+        span_nanos: (first, last),
+        own_peak: process.own_peak.amount(),
+        own_peak_nanos: process.own_peak_nanos,
+        at_tree_peak: at_tree_peak.amount(),
+        end: process.live().amount(),
+        max_rss_bytes: process.says.max_rss_bytes,
+        state: stream.state,
+        tail: stream.tail,
+        lost_events: process.says.lost_events,
+        unseen_frees: process.unseen_frees,
+        notes: process.says.notes,
+        stacks: process.stacks,
+        amounts,
+    }
+}
+
+/// Arguments end with a NUL byte; the last one may be cut off.
+fn split_argv(bytes: &[u8]) -> Vec<String> {
+    let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    let arguments = bytes.split(|&byte| byte == 0);
+    arguments
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
+        .collect()
+}

@@ -1,0 +1,185 @@
+//! The state of the replay as segments: what `fold.dws` holds.
+
+use std::io;
+
+use deadweight_capture::read::Tail;
+use deadweight_capture::write::{SegmentInfo, SegmentWriter};
+use deadweight_capture::{Event, StackId, StackTotals};
+
+use crate::replay::{Process, Replay, Tree};
+use crate::stream::Stream;
+
+/// Room for one segment of the fold. A text that does not fit into one is left out.
+const SEGMENT_BYTES: usize = 4 << 20;
+
+/// Writes one section for each process.
+pub(super) struct Sections<'a> {
+    replay: &'a Replay,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Sections<'a> {
+    pub fn new(replay: &'a Replay) -> Sections<'a> {
+        Sections {
+            replay,
+            buffer: vec![0; SEGMENT_BYTES],
+        }
+    }
+
+    /// Writes the section of one process to `out`.
+    pub fn write(&mut self, stream: &Stream, out: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let Some(process) = self.replay.process(stream.process) else {
+            return Ok(());
+        };
+        let mut info = SegmentInfo {
+            pid: stream.id.pid,
+            incarnation: stream.id.incarnation,
+            index: 0,
+            exact: process.recording.exact,
+            interval_bytes: process.recording.interval_bytes,
+            always_bytes: process.recording.always_bytes,
+            start_nanos: process.first_nanos.unwrap_or(stream.nanos),
+        };
+        let mut blocks: Vec<_> = process.blocks().collect();
+        blocks.sort_unstable_by_key(|&(addr, _)| addr);
+        if process.is_gone() {
+            blocks.clear();
+        }
+        let blocks = blocks.into_iter().map(|(addr, block)| Event::Alloc {
+            addr,
+            size: block.size,
+            stack: block.stack,
+            allocator: block.allocator,
+        });
+        let mut events = state(process, stream, self.replay.tree()).chain(blocks).peekable();
+        let mut rest = true;
+        while rest {
+            let Some(mut writer) = SegmentWriter::begin(&mut self.buffer, &info) else {
+                return Ok(());
+            };
+            let mut written = 0;
+            while let Some(event) = events.peek() {
+                if writer.put(event).is_err() {
+                    break;
+                }
+                written += 1;
+                events.next();
+            }
+            writer.set_state(stream.state);
+            let size = writer.finish();
+            if written == 0 {
+                // It would not fit into the next one either.
+                events.next();
+            }
+            rest = events.peek().is_some();
+            let used = self.buffer.get_mut(..size).unwrap_or_default();
+            out(used)?;
+            used.fill(0);
+            info.index += 1;
+        }
+        Ok(())
+    }
+}
+
+/// All but the live blocks.
+fn state<'a>(process: &'a Process, stream: &Stream, tree: &'a Tree) -> impl Iterator<Item = Event<'a>> {
+    let says = &process.says;
+    let folded = Event::Folded {
+        first_nanos: process.first_nanos.unwrap_or(stream.nanos),
+        last_nanos: process.nanos(),
+        unseen_frees: process.unseen_frees,
+        gone: process.is_gone(),
+        tail_open: stream.tail == Tail::Open,
+    };
+    let (segment, chunk, consumed) = stream.position();
+    let position = Event::Position {
+        segment,
+        chunk,
+        consumed,
+    };
+    let described = says.described.then_some(Event::Process {
+        parent: says.parent,
+        python: says.python,
+        forked: says.forked,
+        argv: &says.argv,
+    });
+    let lost = (says.lost_events > 0).then_some(Event::Lost {
+        events: says.lost_events,
+    });
+    let notes = says.notes.iter().map(|note| Event::Note { text: note.as_bytes() });
+    let warnings = says.warnings.iter().map(|warning| Event::Warning {
+        text: warning.as_bytes(),
+    });
+    let end = says.max_rss_bytes.map(|max_rss_bytes| Event::End { max_rss_bytes });
+    let own_peak = Event::ProcessPeak {
+        bytes: process.own_peak.bytes,
+        milliblocks: process.own_peak.milliblocks,
+        variance: process.own_peak.variance,
+        nanos: process.own_peak_nanos,
+    };
+    let (_, [python_bytes, native_bytes, mapped_bytes], nanos) = tree.peak();
+    let tree_peak = Event::TreePeak {
+        python_bytes,
+        native_bytes,
+        mapped_bytes,
+        nanos,
+        now: tree.is_at_peak(),
+    };
+    [folded, position]
+        .into_iter()
+        .chain(described)
+        .chain(lost)
+        .chain(notes)
+        .chain(warnings)
+        .chain(end)
+        .chain([own_peak, tree_peak])
+        .chain(process.stacks.definitions())
+        .chain(totals(process, tree))
+        .chain(left(process))
+        .chain(mappings(process))
+}
+
+fn numbered(process: &Process) -> impl Iterator<Item = (StackId, &crate::replay::Cell)> {
+    let cells = process.cells().iter().enumerate();
+    cells.filter_map(|(id, cell)| Some((StackId(u32::try_from(id).ok()?), cell)))
+}
+
+fn totals<'a>(process: &'a Process, tree: &'a Tree) -> impl Iterator<Item = Event<'a>> {
+    numbered(process).filter_map(|(stack, cell)| {
+        let (allocated, peak) = (cell.allocated, tree.at_peak(cell, process.is_gone()));
+        let something = !(allocated.is_zero() && peak.is_zero() && cell.live.is_zero());
+        something.then_some(Event::Totals(StackTotals {
+            stack,
+            allocated_bytes: allocated.bytes,
+            allocated_milliblocks: allocated.milliblocks,
+            allocated_variance: allocated.variance,
+            peak_bytes: peak.bytes,
+            peak_milliblocks: peak.milliblocks,
+            peak_variance: peak.variance,
+        }))
+    })
+}
+
+fn left(process: &Process) -> impl Iterator<Item = Event<'_>> {
+    numbered(process)
+        .filter(|(_, cell)| process.is_gone() && !cell.live.is_zero())
+        .map(|(stack, cell)| Event::Left {
+            stack,
+            bytes: cell.live.bytes,
+            milliblocks: cell.live.milliblocks,
+            variance: cell.live.variance,
+        })
+}
+
+fn mappings(process: &Process) -> impl Iterator<Item = Event<'_>> {
+    process
+        .ranges
+        .iter()
+        .filter(|_| !process.is_gone())
+        .map(|piece| Event::Map {
+            addr: deadweight_capture::Addr(piece.start),
+            len: piece.len(),
+            kind: piece.kind,
+            stack: piece.stack,
+        })
+}

@@ -1,0 +1,106 @@
+//! The one pass over all events, in the order of time.
+
+mod process;
+mod restore;
+mod tree;
+
+use deadweight_capture::Event;
+use deadweight_capture::read::{Events, ProcessId};
+
+use crate::weight::Recording;
+use crate::{Composition, Peak};
+pub(crate) use process::Process;
+pub(crate) use tree::{Cell, Tree};
+
+/// Everything that is live, in all processes.
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    processes: Vec<Process>,
+    tree: Tree,
+}
+
+impl Replay {
+    /// Adds a process with nothing live, and returns its index.
+    pub fn add(&mut self, id: ProcessId, recording: Recording) -> usize {
+        self.processes.push(Process::new(id, recording));
+        self.processes.len() - 1
+    }
+
+    pub fn process(&self, index: usize) -> Option<&Process> {
+        self.processes.get(index)
+    }
+
+    pub fn process_mut(&mut self, index: usize) -> Option<&mut Process> {
+        self.processes.get_mut(index)
+    }
+
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Takes one event of one process. Over all processes, events must come in the order of time.
+    #[cfg(test)]
+    pub fn event(&mut self, index: usize, event: &Event<'_>) {
+        if let Some(process) = self.processes.get_mut(index) {
+            match *event {
+                Event::Clock { nanos } => process.clock(nanos),
+                ref event => process.event(&mut self.tree, event),
+            }
+        }
+    }
+
+    /// Takes events of one process until one is later than `bound`, which ties resolve by the process's id, and says
+    /// whether there was such an event. That event's time is then the process's.
+    pub fn run(&mut self, index: usize, events: &mut Events<'_>, bound: (u64, ProcessId)) -> bool {
+        let Some(process) = self.processes.get_mut(index) else {
+            return false;
+        };
+        for event in events {
+            match event {
+                Event::Clock { nanos } => {
+                    process.clock(nanos);
+                    if (process.nanos(), process.id()) > bound {
+                        return true;
+                    }
+                }
+                ref event => process.event(&mut self.tree, event),
+            }
+        }
+        false
+    }
+
+    /// The process is gone, and with it what it had live. What was live in it last stays known.
+    pub fn leave(&mut self, index: usize) {
+        if let Some(process) = self.processes.get_mut(index) {
+            process.leave(&mut self.tree);
+        }
+    }
+
+    /// Takes an event of a fold. Those of one process come together, and all of them before any other event.
+    pub fn restore(&mut self, index: usize, event: &Event<'_>) {
+        if let Some(process) = self.processes.get_mut(index) {
+            restore::restore(process, &mut self.tree, event);
+        }
+    }
+
+    /// The tree's peak.
+    pub fn peak(&self) -> Peak {
+        let (heap, [python_bytes, native_bytes, mapped_bytes], nanos) = self.tree.peak();
+        Peak {
+            nanos,
+            heap: heap.amount(),
+            composition: Composition {
+                python_bytes,
+                native_bytes,
+                mapped_bytes,
+            },
+        }
+    }
+
+    pub fn into_processes(self) -> (Vec<Process>, Tree) {
+        (self.processes, self.tree)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! The heap of all processes together, and its peak.
+//!
+//! At each new maximum one would like to copy what every stack has live. That would cost a pass over all stacks for
+//! each allocation while the heap grows. Instead, nothing is copied at the peak itself; only when the heap first
+//! changes without growing beyond it is the peak *departed*, and a new epoch begins. A stack that is touched in an
+//! epoch for the first time saves what it has live, which is what it had at the peak; a stack that was not touched
+//! has still live what it had. So each event costs the same few additions, however many stacks there are.
+//! (The idea is that of memray's `HighWaterMarkAggregator`.)
+
+use crate::weight::Weight;
+
+/// Which part of the composition a block belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Class {
+    Python,
+    Native,
+    Mapped,
+}
+
+/// Bytes of each [`Class`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Parts([u64; 3]);
+
+impl Parts {
+    pub fn new(bytes: [u64; 3]) -> Parts {
+        Parts(bytes)
+    }
+
+    pub fn bytes(self) -> [u64; 3] {
+        self.0
+    }
+
+    #[inline(always)]
+    pub fn add(&mut self, class: Class, bytes: u64) {
+        let [python, native, mapped] = &mut self.0;
+        let part = match class {
+            Class::Python => python,
+            Class::Native => native,
+            Class::Mapped => mapped,
+        };
+        *part = part.wrapping_add(bytes);
+    }
+
+    #[inline(always)]
+    pub fn take(&mut self, class: Class, bytes: u64) {
+        self.add(class, bytes.wrapping_neg());
+    }
+
+    fn take_all(&mut self, other: Parts) {
+        for (part, taken) in self.0.iter_mut().zip(other.0) {
+            *part = part.wrapping_sub(taken);
+        }
+    }
+}
+
+/// What one stack of one process has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Cell {
+    /// Live now, or when the process left.
+    pub live: Weight,
+    /// Live at the tree's peak, if `epoch` is the tree's.
+    pub saved: Weight,
+    /// Ever allocated.
+    pub allocated: Weight,
+    pub epoch: u64,
+}
+
+impl Cell {
+    #[inline(always)]
+    fn save(&mut self, epoch: u64) {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.saved = self.live;
+        }
+    }
+}
+
+/// The heap of all processes together.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    live: Weight,
+    parts: Parts,
+    /// Bytes at the peak.
+    highest: u64,
+    highest_nanos: u64,
+    /// Number of peaks departed so far.
+    epoch: u64,
+    /// Nothing has changed since the peak.
+    at_peak: bool,
+    /// At the peak, once it is departed.
+    peak_live: Weight,
+    peak_parts: Parts,
+}
+
+impl Default for Tree {
+    fn default() -> Tree {
+        Tree {
+            live: Weight::default(),
+            parts: Parts::default(),
+            highest: 0,
+            highest_nanos: 0,
+            epoch: 0,
+            // An empty heap is the first peak.
+            at_peak: true,
+            peak_live: Weight::default(),
+            peak_parts: Parts::default(),
+        }
+    }
+}
+
+impl Tree {
+    /// Something is live that was not.
+    #[inline(always)]
+    pub fn grow(&mut self, cell: &mut Cell, weight: Weight, class: Class, nanos: u64) {
+        let bytes = self.live.bytes.wrapping_add(weight.bytes);
+        if bytes > self.highest {
+            self.highest = bytes;
+            self.highest_nanos = nanos;
+            self.at_peak = true;
+        } else {
+            self.touch(cell);
+        }
+        self.live.add(weight);
+        self.parts.add(class, weight.bytes);
+        cell.live.add(weight);
+    }
+
+    /// Something is no longer live.
+    #[inline(always)]
+    pub fn shrink(&mut self, cell: &mut Cell, weight: Weight, class: Class) {
+        self.touch(cell);
+        self.live.take(weight);
+        self.parts.take(class, weight.bytes);
+        cell.live.take(weight);
+    }
+
+    /// A process is gone.
+    pub fn leave(&mut self, cells: &mut [Cell], live: Weight, parts: Parts) {
+        self.depart();
+        for cell in cells {
+            cell.save(self.epoch);
+        }
+        self.live.take(live);
+        self.parts.take_all(parts);
+    }
+
+    /// What a stack had live at the peak. `gone` if its process is gone.
+    pub fn at_peak(&self, cell: &Cell, gone: bool) -> Weight {
+        if !self.at_peak && cell.epoch == self.epoch {
+            cell.saved
+        } else if gone {
+            // It left before the peak: otherwise it would have saved.
+            Weight::default()
+        } else {
+            cell.live
+        }
+    }
+
+    /// The heap at the peak, its parts, and when that was.
+    pub fn peak(&self) -> (Weight, [u64; 3], u64) {
+        let (live, parts) = if self.at_peak {
+            (self.live, self.parts)
+        } else {
+            (self.peak_live, self.peak_parts)
+        };
+        (live, parts.bytes(), self.highest_nanos)
+    }
+
+    /// Whether nothing has changed since the peak.
+    pub fn is_at_peak(&self) -> bool {
+        self.at_peak
+    }
+
+    #[inline(always)]
+    fn touch(&mut self, cell: &mut Cell) {
+        self.depart();
+        cell.save(self.epoch);
+    }
+
+    #[inline(always)]
+    fn depart(&mut self) {
+        if self.at_peak {
+            self.at_peak = false;
+            self.epoch += 1;
+            self.peak_live = self.live;
+            self.peak_parts = self.parts;
+        }
+    }
+
+    /// Takes over a block of a fold: no change, so no peak.
+    pub fn restore_live(&mut self, cell: &mut Cell, weight: Weight, class: Class) {
+        self.live.add(weight);
+        self.parts.add(class, weight.bytes);
+        cell.live.add(weight);
+    }
+
+    /// Takes over what a stack had live at the peak.
+    pub fn restore_saved(&mut self, cell: &mut Cell, saved: Weight) {
+        cell.saved = saved;
+        cell.epoch = Self::RESTORED;
+        self.peak_live.add(saved);
+    }
+
+    /// Takes over the peak of a fold.
+    pub fn restore_peak(&mut self, parts: [u64; 3], nanos: u64, now: bool) {
+        self.highest = parts.iter().fold(0, |sum: u64, &bytes| sum.wrapping_add(bytes));
+        self.highest_nanos = nanos;
+        self.peak_parts = Parts::new(parts);
+        self.at_peak = now;
+        self.epoch = Self::RESTORED;
+    }
+
+    /// The epoch in which a fold's stacks have saved.
+    const RESTORED: u64 = 1;
+}

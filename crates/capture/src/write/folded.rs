@@ -1,0 +1,173 @@
+//! Events of a fold, and events that are at hand as [`Event`]s: nothing of this runs in the user's process.
+
+use super::{Full, SegmentWriter, store};
+use crate::wire::{self, tag};
+use crate::{Event, StackId, StackTotals};
+
+impl SegmentWriter<'_> {
+    /// Folded: sums over one stack.
+    pub fn totals(&mut self, totals: &StackTotals) -> Result<(), Full> {
+        let numbers = [
+            u64::from(totals.stack.0),
+            totals.allocated_bytes,
+            totals.allocated_milliblocks,
+            totals.allocated_variance,
+            totals.peak_bytes,
+            totals.peak_milliblocks,
+            totals.peak_variance,
+        ];
+        self.event(tag::TOTALS, &numbers, &[])
+    }
+
+    /// Folded: the process's own peak so far.
+    pub fn process_peak(&mut self, bytes: u64, milliblocks: u64, variance: u64, nanos: u64) -> Result<(), Full> {
+        self.event(tag::PROCESS_PEAK, &[bytes, milliblocks, variance, nanos], &[])
+    }
+
+    /// Folded: the tree's peak so far, as Python's, native and mapped bytes.
+    pub fn tree_peak(&mut self, [python, native, mapped]: [u64; 3], nanos: u64, now: bool) -> Result<(), Full> {
+        self.event(tag::TREE_PEAK, &[python, native, mapped, nanos, u64::from(now)], &[])
+    }
+
+    /// Folded: where reading goes on.
+    pub fn position(&mut self, segment: u32, chunk: u64, consumed: u32) -> Result<(), Full> {
+        self.event(tag::POSITION, &[u64::from(segment), chunk, u64::from(consumed)], &[])
+    }
+
+    /// Folded: what a stack of a process that is gone had live at the end.
+    pub fn left(&mut self, stack: StackId, bytes: u64, milliblocks: u64, variance: u64) -> Result<(), Full> {
+        self.event(tag::LEFT, &[u64::from(stack.0), bytes, milliblocks, variance], &[])
+    }
+
+    /// Folded: what else is known of the folded events; see [`crate::Event::Folded`].
+    pub fn folded(
+        &mut self,
+        first_nanos: u64,
+        last_nanos: u64,
+        unseen_frees: u64,
+        gone: bool,
+        tail_open: bool,
+    ) -> Result<(), Full> {
+        let flags = u64::from(gone) | u64::from(tail_open) << 1;
+        self.event(tag::FOLDED, &[first_nanos, last_nanos, unseen_frees, flags], &[])
+    }
+
+    /// Folded: a sentence about what could not be read.
+    pub fn warning(&mut self, text: &[u8]) -> Result<(), Full> {
+        self.event(tag::WARNING, &[text.len() as u64], text)
+    }
+
+    /// Writes an event that is at hand as one; the agent calls the method of the event itself.
+    pub fn put(&mut self, event: &Event<'_>) -> Result<(), Full> {
+        let small = matches!(
+            event,
+            Event::Clock { .. }
+                | Event::Alloc { .. }
+                | Event::Free { .. }
+                | Event::Map { .. }
+                | Event::Unmap { .. }
+                | Event::Remap { .. }
+        );
+        if small && !self.has_room() {
+            return Err(Full);
+        }
+        match *event {
+            Event::Clock { nanos } => self.clock(nanos),
+            Event::Alloc {
+                addr,
+                size,
+                stack,
+                allocator,
+            } => self.alloc(addr, size, stack, allocator),
+            Event::Free { addr } => self.free(addr),
+            Event::Map { addr, len, kind, stack } => self.map(addr, len, kind, stack),
+            Event::Unmap { addr, len } => self.unmap(addr, len),
+            Event::Remap {
+                old,
+                old_len,
+                new,
+                new_len,
+                stack,
+            } => self.remap(old, old_len, new, new_len, stack),
+            _ => return self.put_rare(event),
+        }
+        Ok(())
+    }
+
+    fn put_rare(&mut self, event: &Event<'_>) -> Result<(), Full> {
+        match *event {
+            Event::Process {
+                parent,
+                python,
+                forked,
+                argv,
+            } => self.process(parent, python, forked, argv),
+            Event::String { id, bytes } => self.string(id, bytes),
+            Event::Code {
+                id,
+                file,
+                name,
+                first_line,
+                kind,
+                line_table,
+            } => self.code(id, file, name, first_line, kind, line_table),
+            Event::Stack { id, parent, frame } => self.stack(id, parent, frame),
+            Event::Lost { events } => self.lost(events),
+            Event::Note { text } => self.note(text),
+            Event::End { max_rss_bytes } => self.end(max_rss_bytes),
+            Event::Totals(ref totals) => self.totals(totals),
+            Event::ProcessPeak {
+                bytes,
+                milliblocks,
+                variance,
+                nanos,
+            } => self.process_peak(bytes, milliblocks, variance, nanos),
+            Event::TreePeak {
+                python_bytes,
+                native_bytes,
+                mapped_bytes,
+                nanos,
+                now,
+            } => self.tree_peak([python_bytes, native_bytes, mapped_bytes], nanos, now),
+            Event::Position {
+                segment,
+                chunk,
+                consumed,
+            } => self.position(segment, chunk, consumed),
+            Event::Left {
+                stack,
+                bytes,
+                milliblocks,
+                variance,
+            } => self.left(stack, bytes, milliblocks, variance),
+            Event::Folded {
+                first_nanos,
+                last_nanos,
+                unseen_frees,
+                gone,
+                tail_open,
+            } => self.folded(first_nanos, last_nanos, unseen_frees, gone, tail_open),
+            Event::Warning { text } => self.warning(text),
+            // Written by `put` itself.
+            Event::Clock { .. }
+            | Event::Alloc { .. }
+            | Event::Free { .. }
+            | Event::Map { .. }
+            | Event::Unmap { .. }
+            | Event::Remap { .. } => Ok(()),
+        }
+    }
+
+    /// Seals the open chunk and makes the segment end there, so that another one can follow in the same file.
+    /// Returns its size in bytes.
+    pub fn finish(mut self) -> usize {
+        self.seal();
+        let size = self.at.min(self.bytes.len());
+        store(self.bytes, wire::HEADER_SIZE, &(size as u64).to_le_bytes());
+        if let Some(checked) = self.bytes.get(..wire::HEADER_CHECKED) {
+            let crc = crc32fast::hash(checked);
+            store(self.bytes, wire::HEADER_CRC, &crc.to_le_bytes());
+        }
+        size
+    }
+}

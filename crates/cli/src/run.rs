@@ -1,0 +1,115 @@
+//! `deadweight run`: from the arguments to the program's exit status.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context, Result};
+use deadweight_capture::manifest::Manifest;
+use deadweight_capture::wire;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::account;
+use crate::args::RunArgs;
+use crate::diagnosis;
+use crate::fold::Folding;
+use crate::limits::Limits;
+use crate::plan::Plan;
+use crate::supervise::Supervision;
+use crate::watch::Watch;
+use crate::{agent, launch, output};
+
+/// Runs the program under observation and returns how it ended.
+///
+/// # Errors
+/// Only for what keeps the program from being started. What goes wrong later is said on standard error.
+pub fn run(args: RunArgs) -> Result<ExitStatus> {
+    let plan = Plan::new(args)?;
+    let library = agent::library()?;
+    let folder = output::create(plan.output.as_deref(), plan.force, &plan.stem)?;
+    let started = start(&plan, &library, &folder);
+    if started.is_err() {
+        output::remove_unused(&folder);
+    }
+    let Started {
+        mut child,
+        mut manifest,
+        supervision,
+        start,
+        limits,
+    } = started?;
+
+    let watch = Watch::start(child.id(), &folder, start);
+    let folding = Folding::start(&folder, plan.max_size_bytes);
+    let status = supervision.wait(&mut child);
+    manifest.seconds = Some(start.elapsed().as_secs_f64());
+    let tree = watch.stop();
+    manifest.warnings.extend(folding.stop());
+    let status = status?;
+    account::complete(&mut manifest, status, tree.as_ref(), &folder, &limits);
+    let written = manifest.write(&folder);
+    supervision.end();
+
+    if let Err(error) = written {
+        // The program's own standard error may be closed: then there is nobody to tell.
+        let _ = writeln!(
+            std::io::stderr(),
+            "deadweight: the capture's run.json could not be written ({error})"
+        );
+    }
+    if !plan.quiet {
+        diagnosis::print(&manifest, &folder);
+    }
+    Ok(status)
+}
+
+/// A program that has just been started.
+struct Started {
+    child: std::process::Child,
+    manifest: Manifest,
+    supervision: Supervision,
+    start: Instant,
+    limits: Limits,
+}
+
+fn start(plan: &Plan, library: &Path, folder: &Path) -> Result<Started> {
+    let mut manifest = beginning(plan)?;
+    let cannot = || format!("cannot write to the capture's folder {}", folder.display());
+    manifest.write(folder).with_context(cannot)?;
+    let supervision = Supervision::begin()?;
+    let (limits, start) = (Limits::now(), Instant::now());
+    let child = launch::start(plan, library, folder, supervision.caller_mask())?;
+    manifest.pid = Some(child.id());
+    // The program runs: from here on nothing of ours may disturb it, and the end writes the manifest again.
+    let _ = manifest.write(folder);
+    Ok(Started {
+        child,
+        manifest,
+        supervision,
+        start,
+        limits,
+    })
+}
+
+fn beginning(plan: &Plan) -> Result<Manifest> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+    let since_1970 = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Ok(Manifest {
+        format: wire::VERSION,
+        deadweight: env!("CARGO_PKG_VERSION").to_string(),
+        argv: plan.argv.clone(),
+        cwd: std::env::current_dir()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        started_unix: since_1970.as_secs(),
+        started_monotonic_nanos: now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64,
+        exact: plan.exact,
+        sampling_interval_bytes: if plan.exact { 0 } else { plan.interval_bytes },
+        max_size_bytes: plan.max_size_bytes,
+        ..Manifest::default()
+    })
+}

@@ -1,0 +1,82 @@
+//! Collapsed stacks: `outer;…;inner bytes`, one line a stack, as flame graph tools read them.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use deadweight_analysis::{Analysis, FrameName, ProcessAnswer, StackAmounts, StackId};
+
+use crate::names;
+
+/// Which memory a picture of stacks shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum What {
+    /// What was live at the peak of the whole tree.
+    #[default]
+    Peak,
+    /// Everything that was ever allocated.
+    Allocated,
+}
+
+impl What {
+    pub(crate) fn bytes(self, amounts: &StackAmounts) -> u64 {
+        match self {
+            What::Peak => amounts.peak.bytes,
+            What::Allocated => amounts.allocated.bytes,
+        }
+    }
+}
+
+/// Writes one line a stack: frames as `function (file:line)`, then a space and the bytes. Lines are sorted; stacks
+/// that read the same are one line. If more than one process was recorded, the process is the outermost frame.
+/// In names `;` becomes `,`, and control characters are left out.
+///
+/// # Errors
+/// If `out` fails.
+pub fn render(analysis: &Analysis, what: What, out: &mut dyn Write) -> io::Result<()> {
+    for (stack, bytes) in lines(analysis, what) {
+        writeln!(out, "{stack} {bytes}")?;
+    }
+    Ok(())
+}
+
+/// The collapsed stacks with their bytes, none of them 0.
+pub(crate) fn lines(analysis: &Analysis, what: What) -> BTreeMap<String, u64> {
+    let several = analysis.processes.len() > 1;
+    let mut lines = BTreeMap::new();
+    for process in &analysis.processes {
+        for (index, amounts) in process.amounts.iter().enumerate() {
+            let bytes = what.bytes(amounts);
+            if bytes == 0 {
+                continue;
+            }
+            let mut parts: Vec<String> = frames(process, index).into_iter().map(frame).collect();
+            if several {
+                parts.push(separator_free(&names::process(process.id.pid, &process.argv)));
+            }
+            parts.reverse();
+            let total: &mut u64 = lines.entry(parts.join(";")).or_default();
+            *total = total.saturating_add(bytes);
+        }
+    }
+    lines
+}
+
+/// The frames of a stack, innermost first, never none.
+pub(crate) fn frames(process: &ProcessAnswer, index: usize) -> Vec<FrameName<'_>> {
+    let id = StackId(u32::try_from(index).unwrap_or(u32::MAX));
+    let frames: Vec<_> = process.stacks.frames(id).collect();
+    if frames.is_empty() {
+        vec![names::UNKNOWN]
+    } else {
+        frames
+    }
+}
+
+/// A frame's text: `function (file:line)`, or only the function where there is no file.
+fn frame(frame: FrameName<'_>) -> String {
+    separator_free(&names::frame(&frame))
+}
+
+fn separator_free(text: &str) -> String {
+    text.replace(';', ",")
+}

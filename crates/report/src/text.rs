@@ -1,0 +1,351 @@
+//! The report as a person reads it in a terminal.
+
+mod layout;
+mod tables;
+
+use std::io::{self, Write};
+
+use deadweight_analysis::manifest::{Exit, ExitKind};
+
+use self::layout::{Page, Paint, columns};
+use crate::model::{Finding, Mode, Report, Severity, Site};
+use crate::{findings, names, units};
+
+/// How text is laid out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Style {
+    /// Columns; fewer than 40 are taken as 40.
+    pub width: usize,
+    /// Whether to use the terminal's colours.
+    pub color: bool,
+}
+
+/// How much of each list a text has.
+struct Extent {
+    sites: usize,
+    processes: usize,
+    warnings: usize,
+    tables: bool,
+}
+
+const SHORT: Extent = Extent {
+    sites: 5,
+    processes: 5,
+    warnings: 4,
+    tables: false,
+};
+
+const LONG: Extent = Extent {
+    sites: 20,
+    processes: 50,
+    warnings: usize::MAX,
+    tables: true,
+};
+
+/// Shares below one part in this many are left out of the short lists.
+const SMALLEST_PART: u64 = 100;
+
+/// The 15 to 30 lines at the end of a run: how it ended, the peak, the lines it came from, what was found, what
+/// could not be measured, and [`Report::next_step`].
+///
+/// No line is wider than the style's width, except a next step that is longer by itself: it is there to be copied.
+///
+/// # Errors
+/// If `out` fails.
+pub fn diagnosis(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Page::new(style, out);
+    write(&mut page, report, &SHORT)?;
+    next_step(&mut page, report)
+}
+
+/// The whole report: everything that the diagnosis has with longer lists, the call tree of the peak, what was
+/// allocated and freed again, what was live at the end, and the processes.
+///
+/// # Errors
+/// If `out` fails.
+pub fn full(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<()> {
+    write(&mut Page::new(style, out), report, &LONG)
+}
+
+fn write(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()> {
+    ending(page, report)?;
+    match report.peak.heap_bytes {
+        Some(heap) if heap > 0 => {
+            peak(page, report, heap)?;
+            found(page, report)?;
+            lines(page, report, heap, extent)?;
+            if extent.tables {
+                page.heading("Call tree of the peak (outermost call first):")?;
+                tables::call_tree(page, report, heap)?;
+            }
+            churn(page, report, heap, extent)?;
+            if extent.tables {
+                end(page, report, extent)?;
+            }
+            notes(page, report)?;
+        }
+        _ => {
+            nothing(page, report)?;
+            found(page, report)?;
+            notes(page, report)?;
+        }
+    }
+    if report.processes.len() > 1 {
+        page.heading(&format!("Processes ({}):", report.processes.len()))?;
+        tables::processes(page, report, extent.processes, extent.tables)?;
+    }
+    warnings(page, report, extent)
+}
+
+/// `was killed by SIGKILL`, `ended with exit status 3`; `None` for a good end and for an unknown one.
+fn bad_end(exit: &Exit) -> Option<String> {
+    match exit.kind {
+        ExitKind::Ok | ExitKind::Unknown => None,
+        ExitKind::Failed => Some(match exit.status {
+            Some(status) => format!("ended with exit status {status}"),
+            None => "failed".to_owned(),
+        }),
+        ExitKind::Signalled => Some(match exit.signal {
+            Some(signal) => format!("was killed by {}", signal_name(signal)),
+            None => "was killed by a signal".to_owned(),
+        }),
+        ExitKind::OomKilled => Some(match findings::limit(exit) {
+            Some(limit) => format!("was killed because memory ran out ({limit})"),
+            None => "was killed because memory ran out".to_owned(),
+        }),
+    }
+}
+
+/// A signal's name on Linux.
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        12 => "SIGUSR2",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        other => return format!("signal {other}"),
+    };
+    name.to_owned()
+}
+
+fn ending(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let program = names::program(&report.run.argv);
+    let after = report
+        .run
+        .seconds
+        .map(|seconds| format!(" after {}", units::duration(seconds)));
+    let after = after.as_deref().unwrap_or("");
+    let (paint, text) = match bad_end(&report.run.exit) {
+        Some(end) => (Paint::Red, format!("{program} {end}{after}")),
+        None if report.run.exit.kind == ExitKind::Ok => (Paint::Bold, format!("{program} ended normally{after}")),
+        None => {
+            let ran = report
+                .run
+                .seconds
+                .map(|seconds| format!(" ran for {},", units::duration(seconds)));
+            (
+                Paint::Bold,
+                format!("{program}{} its end was not seen", ran.as_deref().unwrap_or(":")),
+            )
+        }
+    };
+    page.wrapped((Paint::Dim, "deadweight: "), "  ", (paint, &text))
+}
+
+fn nothing(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let text = match report.peak.heap_bytes {
+        None if report.warnings.is_empty() => {
+            "Nothing was recorded. Usually that means that the program is not Python, is linked statically, or ended \
+             before Python had started."
+        }
+        None => "Nothing was recorded; the warnings say what is known about it.",
+        Some(_) => "No memory was recorded: there was no allocation large or frequent enough to be sampled.",
+    };
+    page.wrapped((Paint::Plain, ""), "  ", (Paint::Plain, text))?;
+    if let Some(rss) = report.peak.rss_bytes {
+        let text = format!("Seen from outside, resident memory was at most {}.", units::size(rss));
+        page.wrapped((Paint::Plain, ""), "  ", (Paint::Plain, &text))?;
+    }
+    Ok(())
+}
+
+fn peak(page: &mut Page<'_>, report: &Report, heap: u64) -> io::Result<()> {
+    let peak = &report.peak;
+    let mut text = format!("{} of heap", units::size(heap));
+    if report.run.mode == Mode::Sampled {
+        let error = peak.heap_error_bytes.unwrap_or(0);
+        text.push_str(&format!(" (estimated, ± {})", units::size(error)));
+    }
+    if let Some(seconds) = peak.seconds {
+        text.push_str(&format!(" at {}", units::duration(seconds)));
+    }
+    let process = report.processes.iter().find(|process| Some(process.pid) == peak.pid);
+    if let Some(process) = process.filter(|_| report.processes.len() > 1) {
+        let part = process.heap_at_peak_bytes.unwrap_or(0);
+        let who = names::process(process.pid, &process.argv);
+        match part >= heap {
+            true => text.push_str(&format!(", all in {who}")),
+            false => text.push_str(&format!(", {} of it in {who}", units::percent(part, heap))),
+        }
+    }
+    if let Some(rss) = peak.rss_bytes {
+        text.push_str(&format!("; resident at most {}", units::size(rss)));
+    }
+    page.wrapped((Paint::Bold, "Peak: "), "  ", (Paint::Plain, &text))
+}
+
+/// The findings that should be looked at, each with what to do.
+fn found(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let is_grave = |found: &&Finding| found.severity != Severity::Low;
+    let grave: Vec<&Finding> = report.findings.iter().filter(is_grave).collect();
+    if !grave.is_empty() {
+        page.heading("Found:")?;
+    }
+    for found in grave {
+        let paint = if found.severity == Severity::High {
+            Paint::Red
+        } else {
+            Paint::Yellow
+        };
+        page.wrapped((paint, "  ! "), "    ", (Paint::Plain, &names::clean(&found.title)))?;
+        if let Some(suggestion) = &found.suggestion {
+            page.wrapped((Paint::Plain, "    "), "    ", (Paint::Dim, &names::clean(suggestion)))?;
+        }
+    }
+    Ok(())
+}
+
+/// The findings that a healthy run may have.
+fn notes(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let is_note = |found: &&Finding| found.severity == Severity::Low;
+    let notes: Vec<&Finding> = report.findings.iter().filter(is_note).collect();
+    if !notes.is_empty() {
+        page.heading("Good to know:")?;
+    }
+    for found in notes {
+        page.wrapped(
+            (Paint::Plain, "  - "),
+            "    ",
+            (Paint::Plain, &names::clean(&found.title)),
+        )?;
+    }
+    Ok(())
+}
+
+/// The sites that are large enough to be worth a line, at least one.
+fn worth(sites: &[Site], whole: u64) -> &[Site] {
+    let large = sites
+        .iter()
+        .take_while(|site| site.bytes >= whole / SMALLEST_PART)
+        .count();
+    &sites[..large.max(1).min(sites.len())]
+}
+
+fn lines(page: &mut Page<'_>, report: &Report, heap: u64, extent: &Extent) -> io::Result<()> {
+    let user = worth(&report.peak.user_sites, heap);
+    let inner = worth(&report.peak.sites, heap);
+    page.heading("Where it came from (your lines):")?;
+    tables::sites(page, report, user, heap, extent.sites)?;
+    let shown = |sites: &[Site]| {
+        sites
+            .iter()
+            .take(extent.sites)
+            .map(|site| site.at.clone())
+            .collect::<Vec<_>>()
+    };
+    if shown(user) != shown(inner) {
+        page.heading("Allocated there by (innermost lines):")?;
+        tables::sites(page, report, inner, heap, extent.sites)?;
+    }
+    Ok(())
+}
+
+fn churn(page: &mut Page<'_>, report: &Report, heap: u64, extent: &Extent) -> io::Result<()> {
+    let churn = &report.churn;
+    if churn.bytes < heap / 10 || churn.bytes == 0 {
+        return Ok(());
+    }
+    let mut text = units::size(churn.bytes);
+    if extent.tables {
+        text.push_str(&format!(" in {}:", units::count(churn.blocks, "block", "blocks")));
+    } else if let Some(most) = churn.sites.first() {
+        let cwd = report.run.cwd.as_deref();
+        text.push_str(&format!(
+            ", {} of it at {}",
+            units::percent(most.bytes, churn.bytes),
+            names::location(&most.at, cwd)
+        ));
+    }
+    page.gap()?;
+    page.wrapped(
+        (Paint::Bold, "Allocated and freed again: "),
+        "  ",
+        (Paint::Plain, &text),
+    )?;
+    if extent.tables {
+        tables::sites(
+            page,
+            report,
+            worth(&churn.sites, churn.bytes),
+            churn.bytes,
+            extent.sites,
+        )?;
+    }
+    Ok(())
+}
+
+fn end(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()> {
+    let Some(bytes) = report.end.heap_bytes else {
+        return Ok(());
+    };
+    page.gap()?;
+    page.wrapped(
+        (Paint::Bold, "Live at the end: "),
+        "  ",
+        (Paint::Plain, &units::size(bytes)),
+    )?;
+    tables::sites(page, report, worth(&report.end.sites, bytes), bytes, extent.sites)
+}
+
+fn warnings(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()> {
+    if report.warnings.is_empty() {
+        return Ok(());
+    }
+    page.heading("Warnings:")?;
+    for warning in report.warnings.iter().take(extent.warnings) {
+        page.wrapped((Paint::Yellow, "  - "), "    ", (Paint::Plain, &names::clean(warning)))?;
+    }
+    let rest = report.warnings.len().saturating_sub(extent.warnings);
+    if rest > 0 {
+        let text = format!("  - and {rest} more in the whole report");
+        page.line(&[(Paint::Dim, &text)])?;
+    }
+    Ok(())
+}
+
+fn next_step(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let Some(step) = report.next_step.as_deref().map(names::clean) else {
+        return Ok(());
+    };
+    page.gap()?;
+    if columns("Next: ") + columns(&step) <= page.width {
+        page.line(&[(Paint::Bold, "Next: "), (Paint::Plain, &step)])
+    } else {
+        page.line(&[(Paint::Bold, "Next:")])?;
+        page.whole(&step)
+    }
+}

@@ -1,0 +1,230 @@
+//! `cargo xtask test`: all steps in order, to the end whatever fails, and a table of how each went.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use crate::sid::{self, Problem};
+use crate::{Fallible, architecture, cargo_tests, checkout, pythons, shell, wheel};
+
+/// One step: its name, what it checks, and how.
+struct Step {
+    name: &'static str,
+    checks: &'static str,
+    run: fn(&mut Vec<Skip>) -> Outcome,
+}
+
+/// How a step went.
+enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped,
+}
+
+/// Something that was left out.
+struct Skip {
+    what: String,
+    reason: String,
+    /// Whether this machine could have run it: then a run on CI fails.
+    possible: bool,
+}
+
+const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        checks: "rustfmt would change nothing",
+        run: |_| cargo(&["fmt", "--all", "--check"]),
+    },
+    Step {
+        name: "architecture",
+        checks: "crate dependencies, file names, paths in documents",
+        run: |_| architecture::check().into(),
+    },
+    Step {
+        name: "clippy",
+        checks: "no lint in the default members",
+        run: |_| cargo(&["clippy", "--all-targets", "--", "-D", "warnings"]),
+    },
+    Step {
+        name: "clippy-agent",
+        checks: "no lint in the agent, which is built apart",
+        run: |_| cargo(&["clippy", "-p", "deadweight-agent", "--", "-D", "warnings"]),
+    },
+    Step {
+        name: "docs",
+        checks: "the documentation builds without a warning",
+        run: |_| documentation().into(),
+    },
+    Step {
+        name: "tests",
+        checks: "tests of the default members",
+        run: |_| cargo_tests::of_members().into(),
+    },
+    Step {
+        name: "agent",
+        checks: "tests of the agent",
+        run: |_| cargo_tests::of_agent().into(),
+    },
+    Step {
+        name: "build",
+        checks: "the release binary builds and starts",
+        run: |_| build().into(),
+    },
+    Step {
+        name: "programs",
+        checks: "the known-answer programs, plain, on every Python",
+        run: programs,
+    },
+    Step {
+        name: "end-to-end",
+        checks: "deadweight itself, on every Python",
+        run: |_| cargo_tests::end_to_end().into(),
+    },
+    Step {
+        name: "sid",
+        checks: "the same on Python 3.14 and 3.15, in a Debian sid chroot, JIT off and on",
+        run: in_chroot,
+    },
+    Step {
+        name: "wheel",
+        checks: "wheel and sdist, installed for every Python",
+        run: |_| wheel::check().into(),
+    },
+];
+
+impl From<Fallible<()>> for Outcome {
+    fn from(result: Fallible<()>) -> Self {
+        match result {
+            Ok(()) => Self::Passed,
+            Err(error) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Prints the steps' names.
+pub fn list() {
+    for step in STEPS {
+        println!("{:14} {}", step.name, step.checks);
+    }
+}
+
+/// Runs the steps named in `only`, or all if it is empty.
+pub fn run(only: &[String]) -> Fallible<ExitCode> {
+    if let Some(unknown) = only.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+        return Err(format!("no step is called {unknown}; `cargo xtask test --list` lists them").into());
+    }
+    let steps: Vec<&Step> = STEPS
+        .iter()
+        .filter(|step| only.is_empty() || only.iter().any(|name| name == step.name))
+        .collect();
+    let _ = std::fs::remove_file(cargo_tests::skips_file());
+    for python in pythons::find() {
+        println!("{python}");
+    }
+    let mut skips = Vec::new();
+    let mut results = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        println!("\n=== {}/{} {}: {}", index + 1, steps.len(), step.name, step.checks);
+        let begun = Instant::now();
+        let outcome = (step.run)(&mut skips);
+        if let Outcome::Failed(error) = &outcome {
+            println!("FAILED: {error}");
+        }
+        results.push((step.name, outcome, begun.elapsed()));
+    }
+    for line in std::fs::read_to_string(cargo_tests::skips_file())
+        .unwrap_or_default()
+        .lines()
+    {
+        let (what, reason) = line.split_once(": ").unwrap_or((line, "no reason given"));
+        skips.push(Skip {
+            what: what.to_owned(),
+            reason: reason.to_owned(),
+            possible: true,
+        });
+    }
+    Ok(conclude(&results, &skips))
+}
+
+/// Prints the table and the closing line.
+fn conclude(results: &[(&str, Outcome, Duration)], skips: &[Skip]) -> ExitCode {
+    println!("\n=== results");
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for (index, (name, outcome, time)) in results.iter().enumerate() {
+        let (counter, word) = match outcome {
+            Outcome::Passed => (&mut passed, "passed"),
+            Outcome::Failed(_) => (&mut failed, "FAILED"),
+            Outcome::Skipped => (&mut skipped, "skipped"),
+        };
+        *counter += 1;
+        println!("{:3}. {name:14} {word:8} {:7.1} s", index + 1, time.as_secs_f64());
+        if let Outcome::Failed(error) = outcome {
+            println!("     {}", error.lines().next().unwrap_or_default());
+        }
+    }
+    for skip in skips {
+        let word = if skip.possible { "left out" } else { "impossible here" };
+        println!("{word}: {}: {}", skip.what, skip.reason);
+    }
+    let on_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    let owed = on_ci && skips.iter().any(|skip| skip.possible);
+    if owed {
+        println!("this is CI, and something was left out that it could have run");
+    }
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if failed > 0 || owed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn cargo(arguments: &[&str]) -> Outcome {
+    shell::run(shell::cargo(arguments)).into()
+}
+
+fn documentation() -> Fallible<()> {
+    let mut command = shell::cargo(&["doc", "--no-deps"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    shell::run(command)
+}
+
+fn build() -> Fallible<()> {
+    shell::run(shell::cargo(&["build", "--release", "-p", "deadweight"]))?;
+    let mut version = shell::command(checkout::release_binary());
+    version.arg("--version");
+    shell::run(version)
+}
+
+/// Runs the programs, and notes the Pythons that this machine lacks.
+fn programs(skips: &mut Vec<Skip>) -> Outcome {
+    let found = pythons::find();
+    for minor in pythons::SUPPORTED.filter(|minor| found.iter().all(|python| python.version.1 != *minor)) {
+        let in_chroot = sid::PYTHONS
+            .iter()
+            .any(|path| path.ends_with(&format!("python3.{minor}")));
+        if !in_chroot {
+            let what = format!("Python 3.{minor}");
+            skips.push(Skip {
+                what,
+                reason: "not installed on this machine".to_owned(),
+                possible: false,
+            });
+        }
+    }
+    cargo_tests::of_programs().into()
+}
+
+fn in_chroot(skips: &mut Vec<Skip>) -> Outcome {
+    match sid::prepare() {
+        Ok(chroot) => cargo_tests::in_chroot(&chroot).into(),
+        Err(Problem::Failed(error)) => Outcome::Failed(error),
+        Err(Problem::Impossible(reason)) => {
+            skips.push(Skip {
+                what: "Python 3.14 and 3.15 in a chroot".to_owned(),
+                reason,
+                possible: false,
+            });
+            Outcome::Skipped
+        }
+    }
+}
