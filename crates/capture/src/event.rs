@@ -1,6 +1,6 @@
 //! The events of a capture: what a writer puts in and a reader yields.
 
-use crate::{Addr, CodeId, LineTableKind, StackId, StringId};
+use crate::{Addr, CodeId, LineTableKind, StackId, StringId, TypeId};
 
 /// Which door a block came through. Python's object and mem domains are the two that `PyMem_SetAllocator` hooks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -282,4 +282,115 @@ pub enum Event<'a> {
         /// UTF-8 text.
         text: &'a [u8],
     },
+    /// At this point of the process's events a snapshot of its heap was taken: its files have this number, and
+    /// what is live here is what was live in it.
+    Snapshot {
+        /// Number of the snapshot in this incarnation, from 0.
+        number: u32,
+    },
+    /// Heap: defines a type of objects.
+    HeapType {
+        /// Its id.
+        id: TypeId,
+        /// Qualified name with its module (`pandas.core.frame.DataFrame`; plain for built-in types).
+        name: StringId,
+    },
+    /// Heap: an object. The edges that follow, up to the next object, begin at it.
+    HeapObject(HeapObject),
+    /// Heap: a reference of the object before it, or of the root before it.
+    HeapEdge {
+        /// Where it leads: an object, known now or later. A target that never appears is no object.
+        to: Addr,
+        /// How the program would write it.
+        label: EdgeLabel,
+        /// Whether `tp_traverse` reports it: then the collector counts it as an internal reference.
+        counted: bool,
+    },
+    /// Heap: something that is alive by itself. The edges that follow, up to the next object or root, begin at it.
+    HeapRoot {
+        /// What it is.
+        kind: RootKind,
+        /// Its name: the function of a frame, the name of an interpreter's dictionary.
+        name: StringId,
+    },
+    /// Heap: a word in the body of the object before it that may be the address of a native block, or of an object
+    /// that no other edge of it names.
+    HeapWord {
+        /// The word.
+        to: Addr,
+        /// Byte offset in the object.
+        offset: u32,
+    },
+    /// Heap: the snapshot is complete.
+    HeapEnd {
+        /// Objects written.
+        objects: u64,
+        /// Objects that could not be read, and are missing or have no edges.
+        failed: u64,
+        /// How long the program stood still for it, nanoseconds.
+        pause_nanos: u64,
+    },
+}
+
+/// An object of a heap snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct HeapObject {
+    /// Where it is.
+    pub addr: Addr,
+    /// Its type.
+    pub type_id: TypeId,
+    /// Shallow size in bytes: header, body, and what it owns alone (a list's array, a dict's tables).
+    pub size: u64,
+    /// Reference count; 0 if the object is immortal.
+    pub references: u64,
+    /// Whether the cyclic collector tracks it.
+    pub tracked: bool,
+    /// Bytes before `addr` that belong to it (collector's header, managed dict): where its block begins.
+    pub prefix: u32,
+}
+
+/// How an edge is written in source.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum EdgeLabel {
+    /// `.name`: an attribute, a slot, or a member that Python code can read (`__self__`, `__globals__`).
+    Attribute(StringId),
+    /// `['name']`: a value under a `str` key.
+    Key(StringId),
+    /// `[text]`: a value under another key.
+    Item(StringId),
+    /// `[number]`: an item of a sequence.
+    Index(u32),
+    /// A key of a dict, or an element of a set.
+    Member,
+    /// `<local name>`: of a frame, a generator, a coroutine.
+    Local(StringId),
+    /// `.__closure__[number]`.
+    Closure(u32),
+    /// The type of an object.
+    Type,
+    /// `tp_traverse` reports it, and nothing names it; its place in the order of visits.
+    Unnamed(u32),
+    /// A weak reference: keeps nothing alive.
+    Weak,
+}
+
+/// What a root of the heap is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum RootKind {
+    /// A running frame.
+    Frame = 0,
+    /// A dictionary or list of the interpreter (`sys.modules`, builtins).
+    Interpreter = 1,
+}
+
+impl RootKind {
+    /// The kind with this number on the wire.
+    pub fn from_wire(number: u64) -> Option<RootKind> {
+        match number {
+            0 => Some(RootKind::Frame),
+            1 => Some(RootKind::Interpreter),
+            _ => None,
+        }
+    }
 }

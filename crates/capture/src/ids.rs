@@ -26,3 +26,7 @@ impl StackId {
     /// The empty stack, root of the tree.
     pub const NONE: StackId = StackId(0);
 }
+
+/// A type of objects in one heap snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct TypeId(pub u32);

@@ -46,6 +46,6 @@ pub mod read;
 
 #[cfg(feature = "read")]
 pub use error::Error;
-pub use event::{Allocator, Event, Frame, MapKind, StackTotals};
-pub use ids::{Addr, CodeId, StackId, StringId};
+pub use event::{Allocator, EdgeLabel, Event, Frame, HeapObject, MapKind, RootKind, StackTotals};
+pub use ids::{Addr, CodeId, StackId, StringId, TypeId};
 pub use linetable::{LineTable, LineTableKind};

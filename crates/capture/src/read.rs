@@ -4,5 +4,7 @@ mod capture;
 mod event;
 mod segment;
 
-pub use capture::{Capture, FOLD_FILE, ProcessFiles, ProcessId, SegmentFile, segment_file_name};
+pub use capture::{
+    Capture, FOLD_FILE, HeapFiles, ProcessFiles, ProcessId, SegmentFile, heap_file_name, segment_file_name,
+};
 pub use segment::{Events, Paused, Segment, SegmentHeader, Tail, segments};

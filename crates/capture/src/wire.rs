@@ -57,6 +57,13 @@
 //! | `0x14` | Left | v stack, v bytes, v milliblocks, v variance |
 //! | `0x15` | Folded | v first nanoseconds, v last nanoseconds, v unseen frees, v flags (1: gone, 2: tail open) |
 //! | `0x16` | Warning | v length, text |
+//! | `0x0d` | Snapshot | v number |
+//! | `0x20` | HeapType | v id, v name |
+//! | `0x21` | HeapObject | a address, v type, v size, v references, v prefix * 2 + tracked |
+//! | `0x22` | HeapEdge | a to, v label kind * 2 + counted, v label number (absent for kinds 4, 7, 9) |
+//! | `0x23` | HeapRoot | v kind, v name |
+//! | `0x24` | HeapWord | a to, v offset |
+//! | `0x25` | HeapEnd | v objects, v failed, v pause nanoseconds |
 
 /// First bytes of a segment.
 pub const MAGIC: [u8; 8] = *b"deadwght";
@@ -102,6 +109,13 @@ pub mod tag {
     pub const LOST: u8 = 0x0a;
     pub const NOTE: u8 = 0x0b;
     pub const END: u8 = 0x0c;
+    pub const SNAPSHOT: u8 = 0x0d;
+    pub const HEAP_TYPE: u8 = 0x20;
+    pub const HEAP_OBJECT: u8 = 0x21;
+    pub const HEAP_EDGE: u8 = 0x22;
+    pub const HEAP_ROOT: u8 = 0x23;
+    pub const HEAP_WORD: u8 = 0x24;
+    pub const HEAP_END: u8 = 0x25;
     pub const TOTALS: u8 = 0x10;
     pub const PROCESS_PEAK: u8 = 0x11;
     pub const TREE_PEAK: u8 = 0x12;
@@ -161,6 +175,21 @@ impl State {
             State::Failed => Some("the next segment file could not be made"),
         }
     }
+}
+
+/// How an edge of the heap is written, as a number on the wire.
+pub mod label_kind {
+    #![allow(missing_docs)]
+    pub const ATTRIBUTE: u64 = 0;
+    pub const KEY: u64 = 1;
+    pub const ITEM: u64 = 2;
+    pub const INDEX: u64 = 3;
+    pub const MEMBER: u64 = 4;
+    pub const LOCAL: u64 = 5;
+    pub const CLOSURE: u64 = 6;
+    pub const TYPE: u64 = 7;
+    pub const UNNAMED: u64 = 8;
+    pub const WEAK: u64 = 9;
 }
 
 /// A name for a frame that is no Python frame, as a number on the wire.

@@ -4,6 +4,7 @@
 //! maps the file decides how long it lives.
 
 mod folded;
+mod heap;
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -324,15 +325,8 @@ impl<'a> SegmentWriter<'a> {
     }
 
     fn with_addr(&mut self, kind: u8, addr: Addr, numbers: &[u64]) {
-        if !self.has_room() {
-            return;
-        }
-        store(self.bytes, self.at, &[kind]);
-        let mut end = self.put_addr(self.at + 1, addr);
-        for &number in numbers {
-            end = put(self.bytes, end, number);
-        }
-        self.commit(end);
+        // Without room the event is dropped, as `has_room` says.
+        let _ = self.with_addr_or_full(kind, addr, numbers);
     }
 
     /// A mapping moved or changed its length.

@@ -43,11 +43,28 @@ pub struct ProcessFiles {
     pub segments: Vec<SegmentFile>,
 }
 
+/// The files of one heap snapshot, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeapFiles {
+    /// Whose heap it is.
+    pub process: ProcessId,
+    /// Number of the snapshot in its incarnation, as in `Event::Snapshot`.
+    pub number: u32,
+    /// The files, by index.
+    pub segments: Vec<SegmentFile>,
+}
+
+/// The name of a file of a heap snapshot: `PID.INCARNATION.NUMBER.INDEX.dwh`.
+pub fn heap_file_name(process: ProcessId, number: u32, index: u32) -> String {
+    format!("{}.{}.{number}.{index:06}.dwh", process.pid, process.incarnation)
+}
+
 /// A capture's folder as it is now; of a running program, more may follow.
 #[derive(Clone, Debug)]
 pub struct Capture {
     folder: PathBuf,
     processes: Vec<ProcessFiles>,
+    heaps: Vec<HeapFiles>,
     fold: Option<PathBuf>,
 }
 
@@ -68,6 +85,7 @@ impl Capture {
             });
         }
         let mut found: BTreeMap<ProcessId, Vec<SegmentFile>> = BTreeMap::new();
+        let mut heaps: BTreeMap<(ProcessId, u32), Vec<SegmentFile>> = BTreeMap::new();
         let (mut fold, mut has_manifest) = (None, false);
         for entry in std::fs::read_dir(folder).map_err(io)? {
             let entry = entry.map_err(io)?;
@@ -85,6 +103,14 @@ impl Capture {
                     path: entry.path(),
                     len: metadata.len(),
                 });
+            } else if let Some((process, number, index)) = parse_heap_name(name) {
+                let Ok(metadata) = entry.metadata() else { continue };
+                let file = SegmentFile {
+                    index,
+                    path: entry.path(),
+                    len: metadata.len(),
+                };
+                heaps.entry((process, number)).or_default().push(file);
             }
         }
         if found.is_empty() && fold.is_none() && !has_manifest {
@@ -117,6 +143,11 @@ impl Capture {
         &self.processes
     }
 
+    /// The heap snapshots, by process and number.
+    pub fn heaps(&self) -> &[HeapFiles] {
+        &self.heaps
+    }
+
     /// The folded beginning, if there is one.
     pub fn fold(&self) -> Option<&Path> {
         self.fold.as_deref()
@@ -147,11 +178,21 @@ impl Capture {
 }
 
 fn parse_name(name: &str) -> Option<(ProcessId, u32)> {
-    let mut parts = name.strip_suffix(".dws")?.split('.').map(str::parse::<u32>);
-    let (Some(Ok(pid)), Some(Ok(incarnation)), Some(Ok(index)), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return None;
-    };
+    let [pid, incarnation, index] = numbers(name.strip_suffix(".dws")?)?;
     Some((ProcessId { pid, incarnation }, index))
+}
+
+fn parse_heap_name(name: &str) -> Option<(ProcessId, u32, u32)> {
+    let [pid, incarnation, number, index] = numbers(name.strip_suffix(".dwh")?)?;
+    Some((ProcessId { pid, incarnation }, number, index))
+}
+
+/// Exactly `N` numbers with dots between them.
+fn numbers<const N: usize>(text: &str) -> Option<[u32; N]> {
+    let mut parts = text.split('.').map(|part| part.parse::<u32>().ok());
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        *number = parts.next()??;
+    }
+    parts.next().is_none().then_some(numbers)
 }

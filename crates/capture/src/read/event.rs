@@ -1,8 +1,11 @@
 //! Decoding of a chunk's payload.
 
 use crate::varint::{get, unzigzag};
-use crate::wire::{frame_kind, tag};
-use crate::{Addr, Allocator, CodeId, Event, Frame, LineTableKind, MapKind, StackId, StackTotals, StringId};
+use crate::wire::{frame_kind, label_kind, tag};
+use crate::{
+    Addr, Allocator, CodeId, EdgeLabel, Event, Frame, HeapObject, LineTableKind, MapKind, RootKind, StackId,
+    StackTotals, StringId, TypeId,
+};
 
 /// Decodes one chunk; mirrors what `write::SegmentWriter` keeps as "the last".
 #[derive(Clone, Debug)]
@@ -250,7 +253,63 @@ impl<'a> Decoder<'a> {
                 }
             }
             tag::WARNING => Event::Warning { text: self.text()? },
+            tag::SNAPSHOT => Event::Snapshot { number: self.small()? },
+            tag::HEAP_TYPE => Event::HeapType {
+                id: TypeId(self.small()?),
+                name: StringId(self.small()?),
+            },
+            tag::HEAP_OBJECT => self.heap_object()?,
+            tag::HEAP_EDGE => self.heap_edge()?,
+            tag::HEAP_ROOT => Event::HeapRoot {
+                kind: RootKind::from_wire(self.number()?).ok_or("an unknown kind of root")?,
+                name: StringId(self.small()?),
+            },
+            tag::HEAP_WORD => Event::HeapWord {
+                to: self.addr()?,
+                offset: self.small()?,
+            },
+            tag::HEAP_END => Event::HeapEnd {
+                objects: self.number()?,
+                failed: self.number()?,
+                pause_nanos: self.number()?,
+            },
             _ => return Err("an unknown event"),
+        })
+    }
+
+    fn heap_object(&mut self) -> Result<Event<'a>, &'static str> {
+        let (addr, type_id) = (self.addr()?, TypeId(self.small()?));
+        let (size, references, prefix) = (self.number()?, self.number()?, self.small()?);
+        let (prefix, tracked) = (prefix >> 1, prefix & 1 == 1);
+        Ok(Event::HeapObject(HeapObject {
+            addr,
+            type_id,
+            size,
+            references,
+            tracked,
+            prefix,
+        }))
+    }
+
+    fn heap_edge(&mut self) -> Result<Event<'a>, &'static str> {
+        let (to, kind) = (self.addr()?, self.number()?);
+        let label = match kind >> 1 {
+            label_kind::ATTRIBUTE => EdgeLabel::Attribute(StringId(self.small()?)),
+            label_kind::KEY => EdgeLabel::Key(StringId(self.small()?)),
+            label_kind::ITEM => EdgeLabel::Item(StringId(self.small()?)),
+            label_kind::INDEX => EdgeLabel::Index(self.small()?),
+            label_kind::MEMBER => EdgeLabel::Member,
+            label_kind::LOCAL => EdgeLabel::Local(StringId(self.small()?)),
+            label_kind::CLOSURE => EdgeLabel::Closure(self.small()?),
+            label_kind::TYPE => EdgeLabel::Type,
+            label_kind::UNNAMED => EdgeLabel::Unnamed(self.small()?),
+            label_kind::WEAK => EdgeLabel::Weak,
+            _ => return Err("an unknown kind of edge"),
+        };
+        Ok(Event::HeapEdge {
+            to,
+            label,
+            counted: kind & 1 == 1,
         })
     }
 
