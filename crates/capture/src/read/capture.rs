@@ -126,9 +126,21 @@ impl Capture {
                 ProcessFiles { process, segments }
             })
             .collect();
+        let heaps = heaps
+            .into_iter()
+            .map(|((process, number), mut segments)| {
+                segments.sort_by_key(|segment| segment.index);
+                HeapFiles {
+                    process,
+                    number,
+                    segments,
+                }
+            })
+            .collect();
         Ok(Capture {
             folder: folder.to_path_buf(),
             processes,
+            heaps,
             fold,
         })
     }

@@ -148,6 +148,17 @@ impl SegmentWriter<'_> {
                 tail_open,
             } => self.folded(first_nanos, last_nanos, unseen_frees, gone, tail_open),
             Event::Warning { text } => self.warning(text),
+            Event::Snapshot { number } => self.snapshot(number),
+            Event::HeapType { id, name } => self.heap_type(id, name),
+            Event::HeapObject(ref object) => self.heap_object(object),
+            Event::HeapEdge { to, label, counted } => self.heap_edge(to, label, counted),
+            Event::HeapRoot { kind, name } => self.heap_root(kind, name),
+            Event::HeapWord { to, offset } => self.heap_word(to, offset),
+            Event::HeapEnd {
+                objects,
+                failed,
+                pause_nanos,
+            } => self.heap_end(objects, failed, pause_nanos),
             // Written by `put` itself.
             Event::Clock { .. }
             | Event::Alloc { .. }
