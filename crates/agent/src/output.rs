@@ -48,7 +48,8 @@ impl Output {
             pid: 0,
             incarnation: 0,
             index: 0,
-            oldest: 0,
+            // The folder keeps segment 0 as an empty file: it marks the process id as taken.
+            oldest: 1,
             lost: 0,
             always: 0,
             last_ticks: 0,

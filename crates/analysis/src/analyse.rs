@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use deadweight_capture::read::Capture;
+use deadweight_capture::read::{Capture, Tail};
 
 use crate::recordings::Recordings;
 use crate::replay::{Process, Replay, Tree};
@@ -13,7 +13,7 @@ use crate::{Analysis, Error, ProcessAnswer, StackAmounts};
 ///
 /// What a process had live counts for the tree until the process ended. The end of a process that was killed is not
 /// in its events: it counts until its last event, or until the last event of its descendants, if that is later (it
-/// waited for them). A process whose recording stopped while it went on counts to the end.
+/// waited for them). A process whose recording stopped or is damaged went on unseen, and counts to the end.
 ///
 /// # Errors
 /// If nothing of it can be read, or a newer deadweight wrote it.
@@ -59,7 +59,8 @@ struct Kin {
 impl Kin {
     fn drained(&mut self, replay: &mut Replay, streams: &[Stream], at: usize) {
         let Some(stream) = streams.get(at) else { return };
-        let goes_on_unseen = stream.state.stopped_because().is_some();
+        let damaged = matches!(stream.tail, Tail::CutOff { .. });
+        let goes_on_unseen = damaged || stream.state.stopped_because().is_some();
         if !goes_on_unseen && replay.process(stream.process).is_some_and(|process| !process.is_gone()) {
             self.waiting.push(at);
         }

@@ -132,7 +132,7 @@ impl Folder {
         folded.warnings.append(&mut recordings.warnings);
         if fold_bytes > self.max_size_bytes {
             folded.warnings.push(format!(
-                "what is live needs {fold_bytes} bytes in the capture, more than its limit of {} bytes",
+                "what is live needs more room in the capture than its limit of {} bytes",
                 self.max_size_bytes
             ));
         }
@@ -148,7 +148,13 @@ impl Folder {
             if !silent {
                 continue;
             }
-            if (self.is_running)(stream.id.pid) {
+            let replaced = recordings.streams.iter().any(|other| {
+                // `exec` brought another program, or the process id was given away again.
+                other.id.pid == stream.id.pid && other.id.incarnation > stream.id.incarnation
+            });
+            if replaced {
+                self.dead.insert(stream.id);
+            } else if (self.is_running)(stream.id.pid) {
                 self.seen.insert(stream.id.pid);
             } else if self.seen.contains(&stream.id.pid) {
                 self.dead.insert(stream.id);
@@ -200,6 +206,9 @@ fn write(folder: &Path, recordings: &Recordings) -> Result<u64, Error> {
 }
 
 /// Removes the segments that are wholly in the fold. The newest one of a process that may still write stays.
+///
+/// Of the first one an empty file stays: a program that `exec` brings to the same process, and another process that
+/// gets the same id later, must not take its name.
 fn remove(capture: &Capture, recordings: &Recordings, dead: &HashSet<ProcessId>) -> Result<u64, Error> {
     let mut removed = 0;
     for files in capture.processes() {
@@ -210,14 +219,24 @@ fn remove(capture: &Capture, recordings: &Recordings, dead: &HashSet<ProcessId>)
         let (reading, ..) = stream.position();
         let newest = files.segments.last().map(|file| file.index);
         for file in &files.segments {
-            let done = file.index < reading && Some(file.index) != newest;
-            if done || finished {
-                std::fs::remove_file(&file.path).map_err(|source| Error::Write {
-                    path: file.path.clone(),
-                    source,
-                })?;
-                removed += file.len;
+            let is_newest = Some(file.index) == newest;
+            let done = file.index < reading && !is_newest;
+            if file.len == 0 || !(done || finished) {
+                continue;
             }
+            let result = if file.index > 0 {
+                std::fs::remove_file(&file.path)
+            } else if is_newest && stream.state == State::Recording {
+                // Whoever maps it must not lose the pages, should the process be alive after all.
+                continue;
+            } else {
+                std::fs::File::create(&file.path).map(drop)
+            };
+            result.map_err(|source| Error::Write {
+                path: file.path.clone(),
+                source,
+            })?;
+            removed += file.len;
         }
     }
     Ok(removed)

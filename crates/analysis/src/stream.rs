@@ -52,6 +52,8 @@ pub(crate) struct Stream {
     /// Where in it.
     position: (u64, u32),
     open: Option<Open>,
+    /// The file at the front was read a second time because it seemed damaged.
+    read_again: bool,
 }
 
 /// A file in memory.
@@ -116,6 +118,7 @@ impl Stream {
             segment: 0,
             position: (0, 0),
             open: None,
+            read_again: false,
         }
     }
 
@@ -199,6 +202,11 @@ impl Stream {
                     return Ok(None);
                 }
             };
+            // Folded away, or made at this moment.
+            if bytes.is_empty() {
+                self.files.pop_front();
+                continue;
+            }
             if not_begun(&bytes) {
                 self.state = State::Recording;
                 return Ok(None);
@@ -253,6 +261,12 @@ impl Stream {
     fn next_file(&mut self) -> bool {
         if let (Tail::CutOff { at, why }, Some(file)) = (self.tail, self.files.front()) {
             if self.reading == Reading::Finished {
+                // A file that is written at this moment can look damaged: the reader may have seen an older state of
+                // one page and a newer state of the next.
+                if self.state == State::Recording && !self.read_again {
+                    self.read_again = true;
+                    return true;
+                }
                 let (pid, name) = (self.id.pid, file_name(file));
                 self.warnings.push(format!(
                     "pid {pid}: the recording is damaged at byte {at} of {name} ({why}): what follows is not in this \

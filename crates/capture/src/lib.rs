@@ -5,7 +5,7 @@
 //! `docs/format.md` is the same for people who do not read Rust.
 //!
 //! # Constraints
-//! - The writing half ([`write`]) runs inside `malloc`: no std, no allocation, no lock, no panic.
+//! - The writing half ([`mod@write`]) runs inside `malloc`: no std, no allocation, no lock, no panic.
 //! - What was written before a SIGKILL is readable after it: a segment is a shared file mapping, and the length
 //!   in a chunk's header is raised only after the event is complete.
 //! - The reading half (`read`, feature `read`) never panics, whatever the bytes. A cut-off tail is a state

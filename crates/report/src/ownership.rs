@@ -7,7 +7,8 @@
 //!    below one of [`crate::BuildOptions::user_roots`] is the user's wherever it is.
 //! 2. The innermost frame of the user's code that has no file: `-c` (`<string>`), standard input (`<stdin>`),
 //!    IPython and doctest cells, and whatever was compiled under a name of its own (`<generated 3>`). Code that a
-//!    library generates for itself (the `__init__` of an attrs class) is the library's.
+//!    library generates for itself (the `__init__` of an attrs class) is the library's, and so is what the
+//!    interpreter's `site` module executes at start-up (lines of `.pth` files).
 //! 3. No frame is the user's, as when an installed package runs under `-m` or in a thread of its own: the
 //!    outermost package stands for the program, and its innermost line before another package is entered counts.
 //! 4. Only the standard library and the interpreter: the innermost frame with a file, or else the innermost one.
@@ -137,8 +138,11 @@ impl<'a> Ownership<'a> {
         let mut outermost = None;
         let mut in_outermost = None;
         let mut entered_another = false;
+        let mut in_site = false;
         for (index, frame) in frames.iter().enumerate().rev() {
             match self.owner(frame) {
+                Owner::Standard => in_site |= frame.file == "<frozen site>" || frame.file.ends_with("/site.py"),
+                Owner::Generated if in_site => {}
                 Owner::Library => {
                     let name = package(frame.file);
                     let first = *outermost.get_or_insert(name);
@@ -221,6 +225,13 @@ mod tests {
         assert_eq!(Ownership::new(&[]).user_frame(&frames), 1);
         let frames = [at("<string>", "__init__"), at("<string>", "<module>")];
         assert_eq!(Ownership::new(&[]).user_frame(&frames), 1);
+    }
+
+    #[test]
+    fn what_site_executes_at_start_up_is_not_the_users() {
+        assert_eq!(chosen(&["<frozen importlib._bootstrap>", JSON, "<string>", "<frozen site>"]), 1);
+        assert_eq!(chosen(&[JSON, "<string>", "/usr/lib/python3.9/site.py"]), 0);
+        assert_eq!(chosen(&["<string>", "/p/a.py", "<frozen site>"]), 1);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Program {
             let mut bytes = vec![0; self.segment_bytes];
             let info = SegmentInfo {
                 pid: self.id.pid,
-                incarnation: 0,
+                incarnation: self.id.incarnation,
                 index: segments.len() as u32,
                 exact: self.exact,
                 interval_bytes: if self.exact { 0 } else { 4096 },
@@ -344,8 +344,12 @@ fn of_a_running_process_the_newest_segment_stays() {
     let done = folder.poll().unwrap().unwrap();
     assert_eq!(done.removed_bytes, u64::from(count - 1) * 1000);
     let capture = Capture::open(folded.path()).unwrap();
-    let left: Vec<_> = capture.processes()[0].segments.iter().map(|file| file.index).collect();
-    assert_eq!(left, [count - 1]);
+    let left: Vec<_> = capture.processes()[0]
+        .segments
+        .iter()
+        .map(|file| (file.index, file.len))
+        .collect();
+    assert_eq!(left, [(0, 0), (count - 1, 1000)]);
 }
 
 #[test]
@@ -357,7 +361,13 @@ fn of_a_process_that_ended_nothing_but_the_fold_stays() {
     program.write(folded.path(), &mut BTreeMap::new());
     program.write(whole.path(), &mut BTreeMap::new());
     Folder::new(folded.path(), 1000).poll().unwrap().unwrap();
-    assert!(Capture::open(folded.path()).unwrap().processes().is_empty());
+    let capture = Capture::open(folded.path()).unwrap();
+    let left: Vec<_> = capture.processes()[0]
+        .segments
+        .iter()
+        .map(|file| (file.index, file.len))
+        .collect();
+    assert_eq!(left, [(0, 0)], "the name of the first segment stays taken");
     same(&analysed(folded.path()), &analysed(whole.path())).unwrap();
 }
 
@@ -397,7 +407,7 @@ fn what_is_live_may_need_more_than_the_limit() {
     let done = Folder::new(folded.path(), 4000).poll().unwrap().unwrap();
     assert!(done.fold_bytes > 4000);
     assert!(
-        done.warnings[0].contains("more than its limit of 4000 bytes"),
+        done.warnings[0].contains("more room in the capture than its limit of 4000 bytes"),
         "{:?}",
         done.warnings
     );
@@ -417,7 +427,8 @@ fn a_damaged_segment_is_not_folded_away() {
     }
     Folder::new(folded.path(), 1000).poll().unwrap().unwrap();
     let capture = Capture::open(folded.path()).unwrap();
-    assert_eq!(capture.processes()[0].segments[0].index, 2);
+    assert_eq!(capture.processes()[0].segments[0].len, 0);
+    assert_eq!(capture.processes()[0].segments[1].index, 2);
     let analysis = analysed(folded.path());
     assert!(
         analysis.warnings[0].contains("damaged at byte 128"),
@@ -425,4 +436,24 @@ fn a_damaged_segment_is_not_folded_away() {
         analysis.warnings
     );
     same(&analysis, &analysed(whole.path())).unwrap();
+}
+
+#[test]
+fn a_program_that_exec_replaced_no_longer_counts() {
+    let folded = tempfile::tempdir().unwrap();
+    let mut folder = folder_of(folded.path());
+    let mut programs = [Program::new(1, true, 0, 1000), Program::new(1, true, 500_000, 1000)];
+    programs[1].id.incarnation = 1;
+    churn(&mut programs[0], 100, 1000, 0);
+    churn(&mut programs[1], 50, 1000, 0);
+    let mut written = BTreeMap::new();
+    programs
+        .iter()
+        .for_each(|program| program.write(folded.path(), &mut written));
+    folder.fold(1_000_000).unwrap();
+    folder.fold(1_000_000).unwrap();
+    churn(&mut programs[1], 150, 1000, 50);
+    programs[1].write(folded.path(), &mut written);
+    let analysis = analysed(folded.path());
+    assert_eq!(analysis.peak.heap, analysis.processes[1].end);
 }

@@ -20,9 +20,15 @@ fn table(heading: &str) -> Vec<Vec<String>> {
         .skip(2)
         .map(|row| {
             let cells = row.trim_matches('|').split('|');
-            cells.map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+            cells.map(|cell| plain(cell.trim()).to_owned()).collect()
         })
         .collect()
+}
+
+/// A cell that is code as a whole, without its backquotes.
+fn plain(cell: &str) -> &str {
+    let inner = cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`'));
+    inner.unwrap_or(cell)
 }
 
 /// A row `16..24` of a table of bytes, as a number.

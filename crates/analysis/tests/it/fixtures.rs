@@ -1,0 +1,115 @@
+//! The committed samples of each format version give the answers that they always gave.
+
+use std::path::PathBuf;
+
+use deadweight_analysis::{Amount, Analysis, Composition, analyse};
+use deadweight_capture::StackId;
+use deadweight_capture::read::{Capture, ProcessId, Tail};
+use deadweight_capture::wire::State;
+
+const START: u64 = 1_000_000_000;
+const KIB: u64 = 1024;
+
+fn fixture(name: &str) -> Analysis {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/captures");
+    analyse(&Capture::open(&PathBuf::from(fixtures).join(name)).unwrap()).unwrap()
+}
+
+fn amount(kib: u64, blocks: u64) -> Amount {
+    Amount {
+        bytes: kib * KIB,
+        blocks,
+        variance: 0,
+    }
+}
+
+#[test]
+fn version_1_exact() {
+    let analysis = fixture("v1/exact");
+    assert!(analysis.exact);
+    assert_eq!(analysis.interval_bytes, 0);
+    assert_eq!(analysis.warnings, [""; 0]);
+    // The child's last block, before it was killed and the parent freed.
+    assert_eq!(analysis.peak.nanos, START + 3_000_000);
+    assert_eq!(analysis.peak.heap, amount(100 + 500 + 200 + 1024 + 300 + 10, 6));
+    assert_eq!(
+        analysis.peak.composition,
+        Composition {
+            python_bytes: 600 * KIB,
+            native_bytes: 510 * KIB,
+            mapped_bytes: 1024 * KIB,
+        }
+    );
+
+    let [parent, child] = &analysis.processes[..] else {
+        panic!("two processes")
+    };
+    assert_eq!(
+        parent.id,
+        ProcessId {
+            pid: 100,
+            incarnation: 0
+        }
+    );
+    assert_eq!(parent.argv, ["python", "bench.py", "--fast"]);
+    assert_eq!((parent.python, parent.forked), (Some(0x030b_07f0), false));
+    assert_eq!(parent.span_nanos, (START, START + 4_000_000));
+    assert_eq!((parent.state, parent.tail), (State::Ended, Tail::Complete));
+    assert_eq!(parent.max_rss_bytes, Some(9_000_000));
+    assert_eq!((parent.lost_events, parent.unseen_frees), (3, 0));
+    assert_eq!(parent.notes, ["Two threads had no name."]);
+    assert_eq!(parent.own_peak, amount(1824, 4));
+    assert_eq!(parent.own_peak_nanos, START + 1_000_000);
+    assert_eq!(parent.at_tree_peak, amount(1824, 4));
+    assert_eq!(parent.end, amount(100 + 200 + 512, 3));
+    let frames = |id| {
+        let frames = parent.stacks.frames(StackId(id));
+        frames
+            .map(|frame| (frame.file, frame.line, frame.function))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(frames(2), [("bench.py", 5, "load"), ("bench.py", 10, "<module>")]);
+    assert_eq!(frames(3), [("<native>", 0, "<thread worker>")]);
+    assert_eq!(frames(4), [("<python>", 0, "<start-up>")]);
+    let load = parent.amounts[2];
+    assert_eq!(
+        (load.peak, load.allocated, load.end),
+        (amount(500, 1), amount(500, 1), amount(0, 0))
+    );
+    let module = parent.amounts[1];
+    assert_eq!((module.peak, module.end), (amount(1024, 1), amount(512, 1)));
+
+    assert_eq!((child.parent, child.forked), (100, true));
+    assert_eq!((child.state, child.tail), (State::Recording, Tail::Open));
+    assert_eq!((child.own_peak, child.end), (amount(310, 2), amount(310, 2)));
+    assert_eq!(child.max_rss_bytes, None);
+}
+
+#[test]
+fn version_1_folded() {
+    let analysis = fixture("v1/folded");
+    assert!(!analysis.exact);
+    assert_eq!(analysis.interval_bytes, 64 * KIB);
+    assert_eq!(
+        analysis.warnings,
+        ["pid 200: segment 1 is missing: what was recorded there is not in this report"]
+    );
+    assert_eq!(analysis.peak.nanos, START + 1_000_000);
+    assert_eq!(analysis.peak.heap, amount(5000, 3));
+    assert_eq!(analysis.peak.composition.python_bytes, 4000 * KIB);
+    let [process] = &analysis.processes[..] else {
+        panic!("one process")
+    };
+    assert_eq!(process.span_nanos, (START, START + 2_500_000));
+    assert_eq!((process.state, process.tail), (State::Ended, Tail::Complete));
+    assert_eq!(process.max_rss_bytes, Some(7_000_000));
+    assert_eq!(process.unseen_frees, 1);
+    assert_eq!(process.amounts[2].peak, amount(5000, 3));
+    assert_eq!(process.amounts[2].allocated, amount(9000, 5));
+    assert_eq!(process.amounts[2].end, amount(0, 0));
+    // One sample of 100 bytes: it stands for 655.86 blocks, of which the interval is about the sum.
+    let sample = process.amounts[3].end;
+    assert_eq!((sample.bytes, sample.blocks), (65_586, 656));
+    assert!(sample.error_bytes() > 65_000 && sample.error_bytes() < 66_000);
+    assert_eq!(process.end, sample);
+}

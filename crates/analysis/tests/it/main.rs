@@ -1,0 +1,4 @@
+//! From capture folders to answers.
+
+mod fixtures;
+mod trouble;
