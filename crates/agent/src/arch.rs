@@ -7,4 +7,4 @@ mod imp;
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("deadweight's agent supports x86-64 only: add a file beside arch/x86_64.rs");
 
-pub use imp::{CLOCK_TICKS, THREAD_BLOCK_BYTES, syscall, thread_block, ticks};
+pub use imp::{CLOCK_TICKS, THREAD_BLOCK_BYTES, guarded_call, resume_after_fault, syscall, thread_block, ticks};

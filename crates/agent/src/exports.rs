@@ -152,14 +152,14 @@ export! {
 
     /// `_exit`: ends the process without exit handlers, as a forked worker does.
     fn _exit(status: c_int) -> () {
-        crate::recorder::finish();
+        crate::recorder::finish_at_once();
         real::exit_now(status)
     }
 
     /// `_Exit`: the same in C99.
     #[allow(non_snake_case, reason = "the C library's name")]
     fn _Exit(status: c_int) -> () {
-        crate::recorder::finish();
+        crate::recorder::finish_at_once();
         real::exit_now(status)
     }
 }

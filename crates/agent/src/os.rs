@@ -285,3 +285,103 @@ pub fn sleep_millisecond() {
     // SAFETY: `time` is valid for the call; the remaining time is not asked for.
     unsafe { syscall(libc::SYS_nanosleep, [&raw const time as usize, 0, 0, 0, 0, 0]) };
 }
+
+/// Removes a file; whether there was one. `path` ends with a NUL byte.
+pub fn remove_file(path: &[u8]) -> bool {
+    if path.last() != Some(&0) {
+        return false;
+    }
+    // SAFETY: `path` is NUL-terminated.
+    let result = unsafe {
+        syscall(
+            libc::SYS_unlinkat,
+            [libc::AT_FDCWD as usize, path.as_ptr() as usize, 0, 0, 0, 0],
+        )
+    };
+    check(result).is_ok()
+}
+
+/// Resident memory of this process in bytes; 0 if it cannot be read.
+pub fn resident_bytes() -> u64 {
+    let mut text = [0; 64];
+    let length = read_file(b"/proc/self/statm\0", &mut text);
+    let mut fields = text.get(..length).unwrap_or_default().split(|&byte| byte == b' ');
+    let pages = fields
+        .nth(1)
+        .and_then(|field| core::str::from_utf8(field).ok()?.parse::<u64>().ok());
+    pages.unwrap_or(0).saturating_mul(4096)
+}
+
+/// What a raw clone returned.
+pub enum Cloned {
+    /// This is the child.
+    Child,
+    /// This is the parent of that child.
+    Parent(u32),
+}
+
+/// A copy of the process with the calling thread only, as `fork` makes it, but without handlers, without a signal at
+/// its end, and invisible to `wait` (it needs `__WCLONE`).
+///
+/// # Safety
+/// The child may only make system calls and read memory: whatever another thread held is held for ever.
+pub unsafe fn clone_silently() -> Result<Cloned, Errno> {
+    // SAFETY: no new stack and no shared memory: the child goes on here with a copy of everything.
+    match check(unsafe { syscall(libc::SYS_clone, [0; 6]) })? {
+        0 => Ok(Cloned::Child),
+        pid => Ok(Cloned::Parent(pid as u32)),
+    }
+}
+
+/// Whether a child of [`clone_silently`] has ended; it is then gone for good.
+pub fn has_ended(child: u32) -> bool {
+    let options = (libc::WNOHANG | libc::__WCLONE) as usize;
+    // SAFETY: neither status nor usage is asked for.
+    let result = unsafe { syscall(libc::SYS_wait4, [child as usize, 0, options, 0, 0, 0]) };
+    check(result) != Ok(0)
+}
+
+/// Makes this process one that nobody misses: killed first when memory is short, killed by an alarm after `seconds`,
+/// with no file open, and with default signal handling but for faults, which go to `on_fault`.
+pub fn become_expendable(seconds: usize, on_fault: extern "C" fn(i32, *mut libc::siginfo_t, *mut core::ffi::c_void)) {
+    // SAFETY (for each call below): plain system calls on this process, which is the snapshot child alone.
+    unsafe { syscall(libc::SYS_close_range, [0, u32::MAX as usize, 0, 0, 0, 0]) };
+    write_file(b"/proc/self/oom_score_adj\0", b"1000");
+    for signal in 1..=64 {
+        // SAFETY: all zeros is a valid `sigaction`: the default handler, no flags.
+        let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+        if matches!(signal, libc::SIGSEGV | libc::SIGBUS) {
+            action.sa_sigaction = on_fault as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+        }
+        // SAFETY: `action` is valid; signals that cannot be handled are refused.
+        unsafe { libc::sigaction(signal, &action, core::ptr::null_mut()) };
+    }
+    let nothing_blocked = 0u64;
+    let place = &raw const nothing_blocked as usize;
+    // SAFETY: the mask is 8 bytes, as the kernel's.
+    unsafe {
+        syscall(
+            libc::SYS_rt_sigprocmask,
+            [libc::SIG_SETMASK as usize, place, 0, 8, 0, 0],
+        )
+    };
+    // SAFETY: only sets a timer, whose signal has its default action.
+    unsafe { syscall(libc::SYS_alarm, [seconds, 0, 0, 0, 0, 0]) };
+}
+
+fn write_file(path: &[u8], text: &[u8]) {
+    let flags = (libc::O_WRONLY | libc::O_CLOEXEC) as usize;
+    // SAFETY: only called with NUL-terminated literals.
+    let opened = unsafe {
+        syscall(
+            libc::SYS_openat,
+            [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags, 0, 0, 0],
+        )
+    };
+    let Ok(fd) = check(opened) else { return };
+    // SAFETY: `text` is readable for its length.
+    unsafe { syscall(libc::SYS_write, [fd, text.as_ptr() as usize, text.len(), 0, 0, 0]) };
+    // SAFETY: `fd` was opened above.
+    unsafe { syscall(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
+}

@@ -9,6 +9,7 @@ use crate::arch;
 use crate::config::Config;
 use crate::os::{self, Errno};
 use crate::path::Path;
+use crate::snapshot::Destination;
 
 /// The first segment of a process is small: many processes live only for a moment.
 const FIRST_SEGMENT_BYTES: usize = 256 << 10;
@@ -74,16 +75,42 @@ impl Output {
         }
     }
 
-    fn path(&self, index: u32) -> Path {
+    /// The folder and `/PID.INCARNATION.`
+    fn stem(&self) -> Path {
         let mut path = self.config.folder;
         path.push(b"/");
         path.push_number(self.pid, 0);
         path.push(b".");
         path.push_number(self.incarnation, 0);
         path.push(b".");
+        path
+    }
+
+    fn path(&self, index: u32) -> Path {
+        let mut path = self.stem();
         path.push_number(index, 6);
         path.push(b".dws");
         path
+    }
+
+    fn info(&self) -> SegmentInfo {
+        SegmentInfo {
+            pid: self.pid,
+            incarnation: self.incarnation,
+            index: self.index,
+            exact: self.config.exact,
+            interval_bytes: if self.config.exact { 0 } else { self.config.interval },
+            always_bytes: if self.config.exact { 0 } else { self.always },
+            start_nanos: os::now_nanos(),
+        }
+    }
+
+    /// Where a heap snapshot of this process goes; `None` if nothing is recorded.
+    pub fn snapshot_destination(&self) -> Option<Destination> {
+        self.is_open().then(|| Destination {
+            stem: self.stem(),
+            info: self.info(),
+        })
     }
 
     fn open_segment(&mut self) -> Result<(), Errno> {
@@ -95,15 +122,7 @@ impl Output {
         let place = os::map_new_file(self.path(self.index).with_nul(), bytes)?;
         // SAFETY: the mapping was just made, of that size. A fork's child must not write into it.
         unsafe { os::advise(place, bytes, libc::MADV_DONTFORK) };
-        let info = SegmentInfo {
-            pid: self.pid,
-            incarnation: self.incarnation,
-            index: self.index,
-            exact: self.config.exact,
-            interval_bytes: if self.config.exact { 0 } else { self.config.interval },
-            always_bytes: if self.config.exact { 0 } else { self.always },
-            start_nanos: os::now_nanos(),
-        };
+        let info = self.info();
         // SAFETY: the mapping is zeroed (a new file), readable, writable, of that size, and only unmapped in
         // `close`, which drops the writer first.
         let memory = unsafe { core::slice::from_raw_parts_mut(place.as_ptr(), bytes) };
@@ -218,8 +237,9 @@ impl Output {
         }
     }
 
+    /// Notes the time.
     #[cold]
-    fn clock_now(&mut self) {
+    pub fn clock_now(&mut self) {
         let now = os::now_nanos();
         if let Some(writer) = self.writer(0) {
             writer.clock(now);

@@ -6,6 +6,7 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute;
 
 use deadweight_cpython::frame::{RawFrame, Walk};
+use deadweight_cpython::heap::{Interpreters, Known};
 use deadweight_cpython::runtime::Runtime;
 use deadweight_cpython::type_object::{self, KnownType};
 use deadweight_cpython::{Layout, Memory, Version, frame, is_plausible, layout_for};
@@ -90,6 +91,20 @@ functions! {
     frame_line: unsafe extern "C" fn(Pointer) -> c_int = c"PyFrame_GetLineNumber";
     /// The line of a byte offset in a code object.
     code_line: unsafe extern "C" fn(Pointer, c_int) -> c_int = c"PyCode_Addr2Line";
+    /// Takes a reference.
+    take_reference: unsafe extern "C" fn(Pointer) = c"Py_IncRef";
+    /// Imports a module; a new reference.
+    import: unsafe extern "C" fn(*const c_char) -> Pointer = c"PyImport_ImportModule";
+    /// An attribute; a new reference.
+    attribute: unsafe extern "C" fn(Pointer, *const c_char) -> Pointer = c"PyObject_GetAttrString";
+    /// Makes a Python function of a C function; a new reference.
+    new_function: unsafe extern "C" fn(*const MethodDefinition, Pointer, Pointer) -> Pointer = c"PyCFunction_NewEx";
+    /// Calls an object with the arguments up to NULL; a new reference. Variadic in C.
+    call: unsafe extern "C" fn(Pointer, Pointer, ...) -> Pointer = c"PyObject_CallFunctionObjArgs";
+    /// Forgets an exception.
+    clear_exception: unsafe extern "C" fn() = c"PyErr_Clear";
+    /// `None`.
+    none: Pointer = c"_Py_NoneStruct";
     /// Drops a reference.
     drop_reference: unsafe extern "C" fn(Pointer) = c"Py_DecRef";
 }
@@ -114,6 +129,22 @@ pub struct ArenaAllocator {
     pub free: unsafe extern "C" fn(Pointer, Pointer, usize),
 }
 
+/// `PyMethodDef` of `Include/methodobject.h`.
+#[repr(C)]
+pub struct MethodDefinition {
+    /// The function's name.
+    pub name: *const c_char,
+    /// The C function.
+    pub function: unsafe extern "C" fn(Pointer, Pointer) -> Pointer,
+    /// How it is called; 4 is `METH_NOARGS`.
+    pub flags: c_int,
+    /// Its documentation.
+    pub documentation: *const c_char,
+}
+
+// SAFETY: constants only.
+unsafe impl Sync for MethodDefinition {}
+
 /// Why there are no Python stacks, as a sentence for the report.
 pub type Reason = &'static str;
 
@@ -124,6 +155,10 @@ pub struct Insides {
     pub layout: &'static Layout,
     runtime: Runtime,
     code_type: u64,
+    /// Addresses of its types.
+    pub known: Known,
+    /// Where its interpreters are.
+    pub interpreters: Interpreters,
 }
 
 /// The interpreter in this process.
@@ -174,9 +209,13 @@ impl Python {
             }
         }
         let runtime = symbol(c"_PyRuntime").ok_or("this build of Python does not export _PyRuntime")? as u64;
-        let runtime = Runtime::locate(&OwnMemory, layout, runtime)
-            .map_err(|_| "this build of Python has another runtime layout than its version says")?;
+        let other = "this build of Python has another runtime layout than its version says";
+        let interpreters = Interpreters::locate(&OwnMemory, layout, runtime).map_err(|_| other)?;
+        let runtime = Runtime::locate(&OwnMemory, layout, runtime).map_err(|_| other)?;
+        let known = Known::resolve(|name| symbol(name).map(|address| address as u64));
         Ok(Insides {
+            known,
+            interpreters,
             layout,
             runtime,
             code_type,

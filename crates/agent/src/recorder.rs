@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use deadweight_capture::wire::State;
 use deadweight_capture::{Addr, Allocator, MapKind, StackId};
+use deadweight_cpython::heap::lists;
 use deadweight_cpython::is_plausible;
 
 use crate::catalogue::{Catalogue, Defining};
@@ -18,8 +19,9 @@ use crate::os;
 use crate::output::Output;
 use crate::path::Path;
 use crate::pymem;
-use crate::python::{Insides, Python, Reason, ThreadView};
+use crate::python::{Functions, Insides, MethodDefinition, OwnMemory, Python, Reason, ThreadView};
 use crate::sampler::Sampler;
+use crate::snapshot::{Snapshots, Taken, child};
 use crate::stacks::{Stacks, fixed};
 use crate::table::Table;
 use crate::thread::{InHook, Thread};
@@ -58,21 +60,26 @@ struct Recorder {
     catalogue: Catalogue,
     /// Live blocks that were recorded (sampled run only).
     live: Table<u64, LiveBlock>,
+    snapshots: Snapshots,
     /// Changes in a forked child: what threads remember of the parent's ids is void.
     epoch: u32,
     turns: u32,
 }
 
-/// A recorded block. Its size and stack are kept for a look at the live heap from inside the process.
+/// A recorded block that is live; heap snapshots join objects with it.
 #[derive(Clone, Copy)]
-#[expect(
-    dead_code,
-    reason = "read by heap snapshots, which join objects with their allocation stacks"
-)]
-struct LiveBlock {
-    size: u64,
-    stack: StackId,
+pub struct LiveBlock {
+    /// Bytes that were asked for.
+    pub size: u64,
+    /// By whom.
+    pub stack: StackId,
+    /// Through which door.
+    pub door: Allocator,
 }
+
+/// In an exact run only blocks of at least this size are kept in the table of live blocks: the small ones belong to
+/// objects whose sizes a snapshot knows anyway.
+const EXACT_LIVE_BYTES: u64 = 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StackState {
@@ -269,6 +276,7 @@ impl Recorder {
             stacks: Stacks::new(),
             catalogue: Catalogue::new(),
             live: Table::new(),
+            snapshots: Snapshots::new(),
             epoch: 0,
             turns: 0,
         }
@@ -278,6 +286,7 @@ impl Recorder {
     fn begin_process(&mut self, forked: bool) {
         self.epoch += 1;
         self.live.clear();
+        self.snapshots = Snapshots::new();
         self.catalogue.begin();
         let ready = filter::clear() && self.stacks.begin().is_ok();
         // SAFETY: the page was mapped by `start`.
@@ -376,11 +385,11 @@ impl Recorder {
         if let Some(writer) = self.output.writer(0) {
             writer.alloc(Addr(address), size, stack, door);
         }
-        if !self.config.exact {
+        if !self.config.exact || size >= EXACT_LIVE_BYTES {
             if self.live.get(address).is_none() {
                 filter::add(address);
             }
-            if self.live.insert(address, LiveBlock { size, stack }).is_err() {
+            if self.live.insert(address, LiveBlock { size, stack, door }).is_err() {
                 self.output.stop(State::NoMemory);
             }
         }
@@ -390,16 +399,13 @@ impl Recorder {
     #[inline]
     fn record_free(&mut self, address: u64) {
         let may_know = filter::may_know(address);
-        if !self.config.exact {
-            if !may_know {
-                return;
-            }
-            if self.live.remove(address).is_some() {
-                filter::remove(address);
-            } else {
+        if may_know && self.live.remove(address).is_some() {
+            filter::remove(address);
+        } else if !self.config.exact {
+            if may_know {
                 self.forget_code(address);
-                return;
             }
+            return;
         }
         self.output.clock();
         if let Some(writer) = self.output.writer(0) {
@@ -431,6 +437,57 @@ impl Recorder {
         }
         if !self.output.is_open() {
             go_inert();
+        } else if self.snapshots.is_due() {
+            self.ask_for_snapshot();
+        }
+    }
+
+    #[cold]
+    fn ask_for_snapshot(&mut self) {
+        if !matches!(self.stack_state, StackState::On { .. }) {
+            return;
+        }
+        if let Some(python) = self.python {
+            // SAFETY: may be called from any thread, with or without the GIL, once Python is initialised.
+            let asked = unsafe { (python.functions.add_pending_call)(due_snapshot, core::ptr::null_mut()) } == 0;
+            self.snapshots.set_asked(asked);
+        }
+    }
+
+    /// Takes a snapshot of the heap.
+    ///
+    /// # Safety
+    /// The calling thread holds the GIL at a point where the heap is sound.
+    unsafe fn take_snapshot(&mut self) {
+        self.snapshots.set_asked(false);
+        let (Some(insides), StackState::On { .. }) = (self.insides, self.stack_state) else {
+            return;
+        };
+        let main = insides.interpreters.main(&OwnMemory);
+        if main.is_none_or(|main| lists::is_collecting(&OwnMemory, insides.layout, insides.interpreters.gc(main))) {
+            return;
+        }
+        let number = self.snapshots.next_number();
+        let Some(destination) = self.output.snapshot_destination() else {
+            return;
+        };
+        if !self.snapshots.is_worth_it() {
+            return;
+        }
+        self.output.clock_now();
+        let _ = self.output.define(0, |writer| writer.snapshot(number));
+        // SAFETY: by the caller's promise; the child only runs `child::run`.
+        let taken = unsafe { self.snapshots.take(&destination) };
+        if let Some(Taken::Child { number, began }) = taken {
+            child::run(&child::Job {
+                layout: insides.layout,
+                known: &insides.known,
+                interpreters: &insides.interpreters,
+                live: &self.live,
+                destination,
+                number,
+                began,
+            });
         }
     }
 
@@ -557,9 +614,90 @@ unsafe extern "C" fn self_test(_: Pointer) -> c_int {
     {
         // SAFETY: a pending call holds the GIL at a safe point.
         let outcome = unsafe { insides.self_test(&python, thread, agent.stacks.frames()) };
+        let first = matches!(agent.stack_state, StackState::Untested { .. });
         agent.tested(outcome);
+        if first && matches!(agent.stack_state, StackState::On { .. }) {
+            drop(agent);
+            // SAFETY: a pending call holds the GIL at a safe point.
+            unsafe { register_exit_snapshot(&python.functions) };
+        }
     }
     0
+}
+
+/// Runs as a pending call: in the main thread, with the GIL, between two instructions.
+unsafe extern "C" fn due_snapshot(_: Pointer) -> c_int {
+    snapshot_now();
+    0
+}
+
+/// Runs as the last of Python's exit functions: modules and their memory are still there.
+unsafe extern "C" fn snapshot_at_exit(_: Pointer, _: Pointer) -> Pointer {
+    snapshot_now();
+    let none = AT_EXIT_NONE.load(Ordering::Relaxed);
+    let take: unsafe extern "C" fn(Pointer) = match AGENT_PYTHON.load(Ordering::Relaxed) {
+        0 => return none,
+        // SAFETY: `register_exit_snapshot` stored the address of `Py_IncRef`.
+        address => unsafe { core::mem::transmute::<usize, unsafe extern "C" fn(Pointer)>(address) },
+    };
+    // SAFETY: an exit function is called with the GIL; `None` is always there.
+    unsafe { take(none) };
+    none
+}
+
+/// Takes a snapshot in a thread that has the GIL, at a point where the heap is sound.
+fn snapshot_now() {
+    let thread = Thread::current();
+    if STATE.load(Ordering::Acquire) == ON
+        && let Some(inside) = thread.enter()
+        && let Some(mut agent) = recording(thread, &inside)
+        && agent.python.is_some_and(|python| python.has_gil())
+    {
+        // SAFETY: the callers are a pending call, an exit function, and `_exit` called from Python code.
+        unsafe { agent.take_snapshot() };
+    }
+}
+
+static AT_EXIT_NONE: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+static AGENT_PYTHON: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
+
+static AT_EXIT: MethodDefinition = MethodDefinition {
+    name: c"deadweight_snapshot".as_ptr(),
+    function: snapshot_at_exit,
+    flags: 4,
+    documentation: c"Takes deadweight's last snapshot of the heap.".as_ptr(),
+};
+
+/// Registers [`snapshot_at_exit`] with `atexit`. Early, so it runs last.
+///
+/// # Safety
+/// The calling thread holds the GIL at a safe point.
+unsafe fn register_exit_snapshot(functions: &Functions) {
+    AT_EXIT_NONE.store(functions.none, Ordering::Relaxed);
+    AGENT_PYTHON.store(functions.take_reference as usize, Ordering::Relaxed);
+    let null = core::ptr::null_mut();
+    // SAFETY: the GIL is held; each reference is checked and dropped once.
+    unsafe {
+        let module = (functions.import)(c"atexit".as_ptr());
+        let register = if module.is_null() {
+            null
+        } else {
+            (functions.attribute)(module, c"register".as_ptr())
+        };
+        let function = (functions.new_function)(&AT_EXIT, null, null);
+        if !register.is_null() && !function.is_null() {
+            let result = (functions.call)(register, function, null);
+            if !result.is_null() {
+                (functions.drop_reference)(result);
+            }
+        }
+        for reference in [module, register, function] {
+            if !reference.is_null() {
+                (functions.drop_reference)(reference);
+            }
+        }
+        (functions.clear_exception)();
+    }
 }
 
 fn go_inert() {
@@ -694,6 +832,22 @@ fn after_fork() {
         AGENT.release_after_fork();
         drop(InHook::resume());
     }
+}
+
+/// The process ends by `_exit`: a last snapshot if Python code called it, and the end of the recording.
+pub fn finish_at_once() {
+    if STATE.load(Ordering::Acquire) == ON && !is_forked_child() && os::pid() == recorded_pid() {
+        snapshot_now();
+    }
+    finish();
+}
+
+/// The process that is recorded; another one shares this memory after `vfork`.
+fn recorded_pid() -> u32 {
+    let Some(inside) = Thread::current().enter() else {
+        return 0;
+    };
+    AGENT.hold_soon(&inside, 100).map_or(0, |agent| agent.output.pid())
 }
 
 /// The process ends: writes the end of the recording. Safe in a `vfork` child, which shares this memory with the

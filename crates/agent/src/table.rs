@@ -88,6 +88,21 @@ impl<K: Key, V: Copy> Table<K, V> {
         (entry.key == key && key != K::NONE).then_some(entry.value)
     }
 
+    /// The value of `key`, to be changed.
+    #[inline]
+    pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
+        let slot = self.slot(key)?;
+        let entry = self.entries.get_mut(slot)?;
+        (entry.key == key && key != K::NONE).then_some(&mut entry.value)
+    }
+
+    /// Shows all entries, in no order.
+    pub fn each(&self, mut show: impl FnMut(K, V)) {
+        for entry in self.entries.iter().filter(|entry| entry.key != K::NONE) {
+            show(entry.key, entry.value);
+        }
+    }
+
     /// Inserts or replaces.
     #[inline]
     pub fn insert(&mut self, key: K, value: V) -> Result<(), NoMemory> {

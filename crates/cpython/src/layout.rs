@@ -3,6 +3,7 @@
 //! All offsets and sizes are in bytes. They were compiled from each version's own headers and compared with running
 //! interpreters: docs/cpython.md says how.
 
+mod heap;
 mod py310;
 mod py311;
 mod py312;
@@ -10,6 +11,11 @@ mod py313;
 mod py314;
 mod py315;
 mod py39;
+
+pub use heap::{
+    AttributesLayout, ExceptionLayout, FunctionLayout, GcLayout, GeneratorFrame, GeneratorLayout, HeapLayout,
+    HeapTypeLayout, InterpreterFields, InterpreterLayout, KeysLayout, RefcountLayout, StackTop, VariablesLayout,
+};
 
 use crate::debug_offsets::Fields;
 use crate::version::Version;
@@ -35,6 +41,8 @@ pub struct Layout {
     pub bytes: BytesLayout,
     /// The runtime and its interpreters.
     pub runtime: RuntimeLayout,
+    /// What a snapshot of the heap reads.
+    pub heap: HeapLayout,
 }
 
 /// `PyObject` and `PyVarObject` (Include/object.h).

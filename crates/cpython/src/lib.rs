@@ -64,6 +64,7 @@ pub mod debug_offsets;
 #[cfg(test)]
 mod fake;
 pub mod frame;
+pub mod heap;
 pub mod layout;
 mod memory;
 mod mismatch;

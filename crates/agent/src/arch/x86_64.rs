@@ -1,6 +1,7 @@
 //! x86-64 Linux.
 
 use core::arch::{asm, global_asm};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// Size of the zero-initialised block that each thread has.
 pub const THREAD_BLOCK_BYTES: usize = 64;
@@ -72,3 +73,91 @@ pub fn ticks() -> u64 {
 
 /// Ticks after which it is worth asking the kernel for the time: between 0.1 and 0.5 ms at 1 to 5 GHz.
 pub const CLOCK_TICKS: u64 = 500_000;
+
+// deadweight_guarded_call(function, a, b, c, place): calls function(a, b, c) after noting in *place where to go on if it
+// faults. Returns its result; after a fault the signal handler resumes at `deadweight_guarded_fault` with the stack
+// pointer from *place, which returns -1. Calls may be nested: the inner one puts the outer one's place back. Callee-saved registers lie on the stack and are restored either way.
+global_asm!(
+    ".pushsection .text.deadweight_guarded_call,\"ax\",@progbits",
+    ".p2align 4",
+    ".globl deadweight_guarded_call",
+    ".hidden deadweight_guarded_call",
+    ".type deadweight_guarded_call,@function",
+    "deadweight_guarded_call:",
+    "push rbp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "push r8",
+    "push qword ptr [r8]",
+    "push rax",
+    "mov qword ptr [r8], rsp",
+    "mov rax, rdi",
+    "mov rdi, rsi",
+    "mov rsi, rdx",
+    "mov rdx, rcx",
+    "call rax",
+    "cdqe",
+    "2:",
+    "pop rcx",
+    "pop rcx",
+    "pop r8",
+    "mov qword ptr [r8], rcx",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    "ret",
+    ".globl deadweight_guarded_fault",
+    ".hidden deadweight_guarded_fault",
+    "deadweight_guarded_fault:",
+    "mov rax, -1",
+    "jmp 2b",
+    ".size deadweight_guarded_call, . - deadweight_guarded_call",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    fn deadweight_guarded_call(function: usize, a: usize, b: usize, c: usize, place: *mut usize) -> isize;
+    fn deadweight_guarded_fault();
+}
+
+/// Stack pointer to go on from after a fault; 0 when no guarded call is running. Only the snapshot child, which has
+/// one thread, uses it.
+static GUARD: AtomicUsize = AtomicUsize::new(0);
+
+/// Calls `function(a, b, c)`; `None` if it faulted and [`resume_after_fault`] brought us back.
+///
+/// # Safety
+/// `function` is a C function of three arguments for which these are right. Nothing that it left half done after a
+/// fault is used again. Only one thread may do this at a time.
+pub unsafe fn guarded_call(function: usize, a: usize, b: usize, c: usize) -> Option<i32> {
+    // SAFETY: by the caller's promise; the assembly keeps the C calling convention.
+    let result = unsafe { deadweight_guarded_call(function, a, b, c, GUARD.as_ptr()) };
+    (result != -1).then_some(result as i32)
+}
+
+/// In a handler of SIGSEGV or SIGBUS: makes the interrupted guarded call return. False if none was running.
+///
+/// # Safety
+/// `context` is the third argument of a signal handler.
+pub unsafe fn resume_after_fault(context: *mut core::ffi::c_void) -> bool {
+    let stack = GUARD.load(Ordering::Relaxed);
+    if stack == 0 {
+        return false;
+    }
+    // SAFETY: by the caller's promise.
+    let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    let registers = &mut context.uc_mcontext.gregs;
+    if let Some(place) = registers.get_mut(libc::REG_RSP as usize) {
+        *place = stack as i64;
+    }
+    if let Some(place) = registers.get_mut(libc::REG_RIP as usize) {
+        *place = deadweight_guarded_fault as *const () as i64;
+    }
+    true
+}

@@ -2,6 +2,7 @@
 //! crate, and compares with what the process says about itself.
 
 mod frames;
+mod heap;
 mod interpreters;
 mod objects;
 mod process;
@@ -17,6 +18,9 @@ use symbols::Symbols;
 /// The program that the interpreters run: how to tell the truth, then what to be doing meanwhile.
 const TARGET: &str = concat!(include_str!("target/witness.py"), include_str!("target/scenarios.py"));
 
+/// The program of the tests of the heap.
+const ZOO: &str = concat!(include_str!("target/witness.py"), include_str!("target/zoo.py"));
+
 /// A process at its first stop, with all that is needed to read it.
 struct Subject {
     name: String,
@@ -28,9 +32,14 @@ struct Subject {
 
 impl Subject {
     /// One for each interpreter, one after the other.
-    fn each(mut check: impl FnMut(&mut Self)) {
+    fn each(check: impl FnMut(&mut Self)) {
+        Self::each_running(TARGET, check);
+    }
+
+    /// One for each interpreter, which runs `program`.
+    fn each_running(program: &str, mut check: impl FnMut(&mut Self)) {
         for python in interpreters::all() {
-            let process = Process::start(&python, TARGET);
+            let process = Process::start(&python, program);
             let layout = layout_for(process.version()).expect("a version with a layout");
             let symbols = Symbols::of_python(process.pid());
             let runtime = Runtime::locate(&process.memory, layout, symbols.address("_PyRuntime"))

@@ -64,6 +64,8 @@ pub struct Process {
     /// Objects that are neither strings nor bytes.
     pub others: Vec<u64>,
     pub codes: HashMap<u64, TrueCode>,
+    /// Lines about the heap, without their first word.
+    pub heap: Vec<Vec<String>>,
 }
 
 impl Process {
@@ -98,6 +100,7 @@ impl Process {
             bytes: Vec::new(),
             others: Vec::new(),
             codes: HashMap::new(),
+            heap: Vec::new(),
         }
     }
 
@@ -149,6 +152,7 @@ impl Process {
             match words[..] {
                 ["string", id, value] => self.strings.push((number(id), text(value))),
                 ["bytes", id, value] => self.bytes.push((number(id), unhex(value))),
+                ["heap", ref rest @ ..] => self.heap.push(rest.iter().map(ToString::to_string).collect()),
                 ["other", id] => self.others.push(number(id)),
                 ["code", id, first_line, name, filename, table] => {
                     let code = TrueCode {
@@ -192,11 +196,11 @@ impl Drop for Process {
     }
 }
 
-fn number(word: &str) -> u64 {
+pub fn number(word: &str) -> u64 {
     word.parse().unwrap()
 }
 
-fn text(word: &str) -> String {
+pub fn text(word: &str) -> String {
     String::from_utf8(unhex(word)).unwrap()
 }
 

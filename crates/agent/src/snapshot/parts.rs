@@ -1,0 +1,108 @@
+//! The files of one heap snapshot: parts of growing size, written by the child.
+
+use core::ptr::NonNull;
+
+use deadweight_capture::wire::State;
+use deadweight_capture::write::{Full, SegmentInfo, SegmentWriter};
+
+use crate::os;
+use crate::path::Path;
+
+const FIRST_PART_BYTES: usize = 1 << 20;
+const PART_BYTES: usize = 16 << 20;
+
+/// Where a snapshot goes.
+pub struct Parts {
+    /// The capture's folder and `/PID.INCARNATION.NUMBER.`
+    stem: Path,
+    info: SegmentInfo,
+    writer: Option<SegmentWriter<'static>>,
+    place: Option<(NonNull<u8>, usize)>,
+}
+
+/// The snapshot cannot be written on: the disk is full, or the folder is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stopped;
+
+impl Parts {
+    /// Begins the first part. `info` is that of the process's own segments; its index counts the parts.
+    pub fn begin(stem: Path, info: SegmentInfo) -> Result<Parts, Stopped> {
+        let mut parts = Parts {
+            stem,
+            info: SegmentInfo { index: 0, ..info },
+            writer: None,
+            place: None,
+        };
+        parts.open(FIRST_PART_BYTES)?;
+        Ok(parts)
+    }
+
+    fn path(&self, index: u32) -> Path {
+        let mut path = self.stem;
+        path.push_number(index, 6);
+        path.push(b".dwh");
+        path
+    }
+
+    fn open(&mut self, bytes: usize) -> Result<(), Stopped> {
+        let place = os::map_new_file(self.path(self.info.index).with_nul(), bytes).map_err(|_| Stopped)?;
+        // SAFETY: the mapping is zeroed (a new file), readable, writable, of that size, and only unmapped in
+        // `close`, which drops the writer first.
+        let memory = unsafe { core::slice::from_raw_parts_mut(place.as_ptr(), bytes) };
+        self.writer = SegmentWriter::begin(memory, &self.info);
+        self.place = Some((place, bytes));
+        Ok(())
+    }
+
+    fn close(&mut self, state: State) {
+        let mut used = None;
+        if let Some(mut writer) = self.writer.take() {
+            writer.seal();
+            writer.set_state(state);
+            used = Some(writer.used_bytes());
+        }
+        if let Some((place, bytes)) = self.place.take() {
+            // SAFETY: `place` came from `map_new_file` with that size, and the writer is gone.
+            unsafe { os::unmap(place, bytes) };
+        }
+        if let Some(used) = used {
+            os::truncate_file(self.path(self.info.index).with_nul(), used);
+        }
+    }
+
+    /// Writes an event; `write` is called again with a fresh part if it does not fit into this one.
+    #[inline]
+    pub fn put(
+        &mut self,
+        mut write: impl FnMut(&mut SegmentWriter<'static>) -> Result<(), Full>,
+    ) -> Result<(), Stopped> {
+        if let Some(writer) = &mut self.writer
+            && write(writer).is_ok()
+        {
+            return Ok(());
+        }
+        self.close(State::Full);
+        self.info.index += 1;
+        self.open(PART_BYTES)?;
+        self.writer
+            .as_mut()
+            .map_or(Err(Stopped), |writer| write(writer).map_err(|Full| Stopped))
+    }
+
+    /// Ends the snapshot in good order.
+    pub fn finish(mut self) {
+        self.close(State::Ended);
+    }
+}
+
+/// Removes all parts of a snapshot.
+pub fn remove(stem: Path) {
+    for index in 0.. {
+        let mut path = stem;
+        path.push_number(index, 6);
+        path.push(b".dwh");
+        if !os::remove_file(path.with_nul()) {
+            break;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Functions' closures, and caches of functions.
+
+use crate::heap::edges::{Edge, Label, fields};
+use crate::heap::{Context, TypeFacts, variables};
+use crate::layout::VariablesLayout;
+use crate::memory::{Memory, is_plausible};
+
+/// More entries of a cache than this are a cycle.
+const MAX_LINKS: usize = 1 << 32;
+
+/// The name of cell `index` of the closure of the function at `function`: address of a `str`.
+pub fn closure_name<M: Memory>(ctx: Context<'_, M>, function: u64, index: u64) -> Option<u64> {
+    let code = is_plausible(function).then(|| ctx.address(function, ctx.layout.heap.function.code.into()))??;
+    if ctx.type_of(code)? != ctx.known.code_type() {
+        return None;
+    }
+    match ctx.layout.heap.variables {
+        VariablesLayout::Objects { names: [.., free], .. } => {
+            variables::tuple_item(ctx, ctx.address(code, free.into())?, index)
+        }
+        VariablesLayout::Interpreter { count, names, .. } => {
+            // The free variables are the last ones.
+            let total = u64::from(ctx.mem.u32(code.wrapping_add(count.into()))?);
+            let names = ctx.address(code, names.into())?;
+            let kinds = ctx.address(code, variables::KINDS)?;
+            let data = kinds.wrapping_add(ctx.layout.bytes.data.into());
+            let mut free = 0_u64;
+            for at in 0..total.min(1 << 20) {
+                if ctx.mem.u8(data.wrapping_add(at))? & variables::FREE != 0 {
+                    if free == index {
+                        return variables::tuple_item(ctx, names, at);
+                    }
+                    free = free.wrapping_add(1);
+                }
+            }
+            None
+        }
+    }
+}
+
+/// The references of the `lru_cache` wrapper at `wrapper`: its function, its dict of entries, and the entries'
+/// values and keys, which are in links of a ring that begins inside the wrapper.
+pub(crate) fn lru_cache<M: Memory>(
+    ctx: Context<'_, M>,
+    facts: &TypeFacts,
+    wrapper: u64,
+    each: &mut impl FnMut(Edge),
+) -> Option<()> {
+    // The last field before `__dict__`; from 3.10 there are two more before it.
+    if facts.dict_offset == 120 {
+        fields(ctx, wrapper, &[("cache_info_type", 112)], each);
+    } else {
+        let last = [("kwd_mark", 112), ("lru_list_elem_type", 120), ("cache_info_type", 128)];
+        fields(ctx, wrapper, &last, each);
+    }
+    fields(ctx, wrapper, &[("__wrapped__", 88), ("cache", 72)], each);
+    let mut link = ctx.address(wrapper, 24)?;
+    for _ in 0..MAX_LINKS {
+        if link == wrapper {
+            return Some(());
+        }
+        lru_link(ctx, link, each);
+        link = ctx.address(link, 24)?;
+    }
+    None
+}
+
+/// The references of one link: the key, and the result under it.
+pub(crate) fn lru_link<M: Memory>(ctx: Context<'_, M>, link: u64, each: &mut impl FnMut(Edge)) {
+    let Some(key) = ctx.address(link, 40) else { return };
+    each(Edge {
+        to: key,
+        label: Label::Member,
+    });
+    if let Some(to) = ctx.address(link, 48) {
+        each(Edge {
+            to,
+            label: Label::Item(key),
+        });
+    }
+}

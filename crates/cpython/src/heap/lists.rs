@@ -1,0 +1,78 @@
+//! The objects that the collector tracks.
+//!
+//! They are linked into doubly linked rings, one a generation and one for frozen objects, through a header of 16
+//! bytes before each object. The two low bits of the backward links and the lowest of the forward links are flags
+//! (3.14.0 to 3.14.4 use the latter).
+
+use crate::layout::Layout;
+use crate::memory::{Memory, is_plausible};
+
+/// Size in bytes of the header before each object.
+pub const GC_HEADER: u64 = 16;
+/// Bits of links that are flags.
+const FLAGS: u64 = 3;
+
+/// How an enumeration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All rings were followed to their ends.
+    Complete,
+    /// A link was not what it should be: objects are missing.
+    Broken,
+    /// More than `limit` objects.
+    TooMany,
+}
+
+/// Whether the collector of the interpreter whose collector state is at `gc` is at work: then the rings are in
+/// pieces. True if that cannot be read.
+#[inline]
+pub fn is_collecting<M: Memory>(mem: &M, layout: &Layout, gc: u64) -> bool {
+    mem.u32(gc.wrapping_add(layout.heap.gc.collecting.into())) != Some(0)
+}
+
+/// Gives each tracked object to `each`, frozen ones last. `gc` is what [`Interpreters::gc`] says.
+///
+/// Each link is checked against the link back.
+///
+/// [`Interpreters::gc`]: crate::heap::Interpreters::gc
+#[inline]
+pub fn tracked<M: Memory>(mem: &M, layout: &Layout, gc: u64, limit: u64, mut each: impl FnMut(u64)) -> End {
+    if !is_plausible(gc) {
+        return End::Broken;
+    }
+    let [young, middle, old] = layout.heap.gc.generations;
+    let mut left = limit;
+    for head in [young, middle, old, layout.heap.gc.permanent] {
+        match ring(mem, gc.wrapping_add(head.into()), &mut left, &mut each) {
+            End::Complete => {}
+            end => return end,
+        }
+    }
+    End::Complete
+}
+
+/// Follows one ring from its head around to its head.
+#[inline]
+fn ring<M: Memory>(mem: &M, head: u64, left: &mut u64, each: &mut impl FnMut(u64)) -> End {
+    let mut previous = head;
+    let Some(first) = mem.u64(head) else { return End::Broken };
+    let mut at = first & !FLAGS;
+    loop {
+        if !is_plausible(at) || mem.u64(at.wrapping_add(8)).map(|back| back & !FLAGS) != Some(previous) {
+            return End::Broken;
+        }
+        if at == head {
+            return End::Complete;
+        }
+        let Some(rest) = left.checked_sub(1) else {
+            return End::TooMany;
+        };
+        *left = rest;
+        each(at.wrapping_add(GC_HEADER));
+        previous = at;
+        match mem.u64(at) {
+            Some(next) => at = next & !FLAGS,
+            None => return End::Broken,
+        }
+    }
+}

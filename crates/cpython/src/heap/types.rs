@@ -1,0 +1,305 @@
+//! What the objects of a type look like.
+
+use crate::heap::known::BY_NAME;
+use crate::heap::{Context, Kind};
+use crate::memory::{Memory, is_plausible, is_plausible_data};
+
+/// Offsets in `PyTypeObject`, the same from 3.9 to 3.15.
+pub(crate) mod offset {
+    pub(crate) const NAME: u64 = 24;
+    pub(crate) const BASIC_SIZE: u64 = 32;
+    pub(crate) const ITEM_SIZE: u64 = 40;
+    pub(crate) const FLAGS: u64 = 168;
+    pub(crate) const TRAVERSE: u64 = 184;
+    pub(crate) const WEAK_LIST: u64 = 208;
+    pub(crate) const MEMBERS: u64 = 240;
+    pub(crate) const BASE: u64 = 256;
+    pub(crate) const DICT: u64 = 264;
+    pub(crate) const DICT_OFFSET: u64 = 288;
+    pub(crate) const IS_GC: u64 = 328;
+    pub(crate) const BASES: u64 = 336;
+    pub(crate) const MRO: u64 = 344;
+    pub(crate) const SUBCLASSES: u64 = 360;
+}
+
+/// Bits of `tp_flags` (Include/object.h).
+pub mod flags {
+    /// Attribute values inside the object (3.13 on).
+    pub const INLINE_VALUES: u64 = 1 << 2;
+    /// A weak reference list before the object (3.12 on).
+    pub const MANAGED_WEAKREF: u64 = 1 << 3;
+    /// Attributes or a dict before the object (3.11 on).
+    pub const MANAGED_DICT: u64 = 1 << 4;
+    /// The type itself was made at run time.
+    pub const HEAP_TYPE: u64 = 1 << 9;
+    /// Its objects have a header of the collector.
+    pub const HAVE_GC: u64 = 1 << 14;
+    /// It derives from `int`.
+    pub const INT_SUBCLASS: u64 = 1 << 24;
+    /// It derives from `str`.
+    pub const STR_SUBCLASS: u64 = 1 << 28;
+    /// It derives from `BaseException`.
+    pub const EXCEPTION_SUBCLASS: u64 = 1 << 30;
+    /// It derives from `type`.
+    pub const TYPE_SUBCLASS: u64 = 1 << 31;
+}
+
+/// Longer chains of bases are cycles.
+const MAX_BASES: usize = 512;
+/// More members of one type are not read.
+const MAX_MEMBERS: u64 = 4096;
+/// How many members [`TypeFacts`] keeps.
+const KEPT: usize = 12;
+
+/// `T_OBJECT` and `T_OBJECT_EX`: kinds of members that are references.
+const OBJECT_MEMBERS: [u32; 2] = [6, 16];
+/// `sizeof(PyMemberDef)`.
+const MEMBER_SIZE: u64 = 40;
+
+/// A reference at a fixed place in every object of a type: a slot, or a member of a type written in C.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// Bytes from the object's address.
+    pub offset: u64,
+    /// Address of its name, a C string.
+    pub name: u64,
+}
+
+/// What the objects of one type look like, as of the moment of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypeFacts {
+    /// Address of the type.
+    pub addr: u64,
+    /// The kind of its objects.
+    pub kind: Kind,
+    /// `tp_basicsize`, bytes.
+    pub basic_size: u64,
+    /// `tp_itemsize`, bytes.
+    pub item_size: u64,
+    /// `tp_flags`: see [`flags`].
+    pub flags: u64,
+    /// `tp_dictoffset`, bytes.
+    pub dict_offset: i64,
+    /// `tp_weaklistoffset`, bytes.
+    pub weak_list_offset: i64,
+    /// `tp_base`, 0 if none.
+    pub base: u64,
+    /// `tp_traverse`, the address of a function; 0 if none.
+    pub traverse: u64,
+    /// `tp_is_gc`, the address of a function; 0 if none. Where there is one it decides, see [`TypeFacts::has_header`].
+    pub is_gc: u64,
+    /// `ht_cached_keys` of heap types: names of the attributes of its instances; 0 if none.
+    pub cached_keys: u64,
+    members: [Member; KEPT],
+    member_count: usize,
+    /// There are more than are kept.
+    more_members: bool,
+}
+
+impl TypeFacts {
+    /// Reads the facts of the type object at `addr`. `None` if it cannot be one.
+    pub fn read<M: Memory>(ctx: Context<'_, M>, addr: u64) -> Option<Self> {
+        if !is_plausible(addr) {
+            return None;
+        }
+        let word = |offset: u64| ctx.mem.u64(addr.wrapping_add(offset));
+        let flags = word(offset::FLAGS)?;
+        let mut facts = Self {
+            addr,
+            kind: kind(ctx, addr, flags)?,
+            basic_size: word(offset::BASIC_SIZE)?,
+            item_size: word(offset::ITEM_SIZE)?,
+            flags,
+            dict_offset: word(offset::DICT_OFFSET)? as i64,
+            weak_list_offset: word(offset::WEAK_LIST)? as i64,
+            base: word(offset::BASE)?,
+            traverse: word(offset::TRAVERSE)?,
+            is_gc: word(offset::IS_GC)?,
+            cached_keys: 0,
+            members: [Member::default(); KEPT],
+            member_count: 0,
+            more_members: false,
+        };
+        if flags & flags::HEAP_TYPE != 0 && flags & flags::MANAGED_DICT != 0 {
+            facts.cached_keys = ctx
+                .address(addr, ctx.layout.heap.heap_type.cached_keys.into())
+                .unwrap_or(0);
+        }
+        facts.read_members(ctx);
+        Some(facts)
+    }
+
+    /// Collects the members of the type and its bases. Of several at one place the first is kept.
+    fn read_members<M: Memory>(&mut self, ctx: Context<'_, M>) {
+        let mut members = [Member::default(); KEPT];
+        let (mut count, mut more) = (0_usize, false);
+        self.walk_members(ctx, |member| {
+            if members.iter().take(count).any(|kept| kept.offset == member.offset) {
+                return;
+            }
+            match members.get_mut(count) {
+                Some(slot) => {
+                    *slot = member;
+                    count = count.wrapping_add(1);
+                }
+                None => more = true,
+            }
+        });
+        self.members = members;
+        self.member_count = count;
+        self.more_members = more;
+    }
+
+    /// Gives each member to `each`, those of the type itself first.
+    fn walk_members<M: Memory>(&self, ctx: Context<'_, M>, mut each: impl FnMut(Member)) {
+        let mut ty = self.addr;
+        for _ in 0..MAX_BASES {
+            let is_heap_type = ctx
+                .mem
+                .u64(ty.wrapping_add(offset::FLAGS))
+                .is_some_and(|flags| flags & flags::HEAP_TYPE != 0);
+            // The readers of these kinds know the members of the base itself.
+            if is_heap_type || !self.kind.has_own_reader() {
+                own_members(ctx, ty, &mut each);
+            }
+            match ctx.address(ty, offset::BASE) {
+                Some(base) => ty = base,
+                None => return,
+            }
+        }
+    }
+
+    /// Gives each reference at a fixed place to `each`: slots, and members of types written in C.
+    #[inline]
+    pub fn members<M: Memory>(&self, ctx: Context<'_, M>, mut each: impl FnMut(Member)) {
+        if self.more_members {
+            self.walk_members(ctx, each);
+        } else {
+            for member in self.members.iter().take(self.member_count) {
+                each(*member);
+            }
+        }
+    }
+
+    /// Whether `flag` (of [`flags`]) is set.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has(&self, flag: u64) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Whether objects of this type refer to nothing by a name: numbers and strings without attributes.
+    #[inline]
+    #[must_use]
+    pub const fn is_leaf(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Str | Kind::Bytes | Kind::ByteArray | Kind::Int | Kind::Float
+        ) && !self.has(flags::HEAP_TYPE)
+    }
+
+    /// Whether the object at `object` has a header of the collector, and thus may be tracked and traversed. `None`:
+    /// only the function [`TypeFacts::is_gc`] of an unknown type can tell.
+    #[inline]
+    pub fn has_header<M: Memory>(&self, ctx: Context<'_, M>, object: u64) -> Option<bool> {
+        if !self.has(flags::HAVE_GC) {
+            return Some(false);
+        }
+        if self.is_gc == 0 {
+            return Some(true);
+        }
+        if self.kind != Kind::Type {
+            return None;
+        }
+        // A type is collected if it was made at run time.
+        let flags = ctx.mem.u64(object.wrapping_add(offset::FLAGS))?;
+        Some(flags & flags::HEAP_TYPE != 0)
+    }
+}
+
+impl Kind {
+    /// Whether the members of types of this kind have a reader of their own, which names them better.
+    const fn has_own_reader(self) -> bool {
+        matches!(
+            self,
+            Self::Function
+                | Self::Method
+                | Self::BuiltinFunction
+                | Self::Module
+                | Self::Type
+                | Self::Code
+                | Self::Generator
+                | Self::Coroutine
+                | Self::AsyncGenerator
+                | Self::Frame
+                | Self::WeakRef
+                | Self::Traceback
+        )
+    }
+}
+
+/// Gives the references among `tp_members` of the type at `ty` to `each`.
+fn own_members<M: Memory>(ctx: Context<'_, M>, ty: u64, each: &mut impl FnMut(Member)) {
+    let Some(table) = ctx.address(ty, offset::MEMBERS) else {
+        return;
+    };
+    for index in 0..MAX_MEMBERS {
+        let entry = table.wrapping_add(index.wrapping_mul(MEMBER_SIZE));
+        let (Some(name), Some(member_type), Some(at)) = (
+            ctx.mem.u64(entry),
+            ctx.mem.u32(entry.wrapping_add(8)),
+            ctx.mem.u64(entry.wrapping_add(16)),
+        ) else {
+            return;
+        };
+        if !is_plausible_data(name, 1) {
+            return;
+        }
+        if OBJECT_MEMBERS.contains(&member_type) && (16..1 << 32).contains(&at) && at % 8 == 0 {
+            each(Member { offset: at, name });
+        }
+    }
+}
+
+/// The kind of the objects of the type at `addr`: that of its closest known base.
+fn kind<M: Memory>(ctx: Context<'_, M>, addr: u64, flags: u64) -> Option<Kind> {
+    let mut ty = addr;
+    for _ in 0..MAX_BASES {
+        if let Some(kind) = ctx.known.kind(ty).or_else(|| kind_by_name(ctx, ty)) {
+            return Some(kind);
+        }
+        match ctx.mem.u64(ty.wrapping_add(offset::BASE))? {
+            0 => break,
+            base if is_plausible(base) => ty = base,
+            _ => return None,
+        }
+    }
+    Some(if flags & flags::EXCEPTION_SUBCLASS != 0 {
+        Kind::Exception
+    } else if flags & flags::TYPE_SUBCLASS != 0 {
+        Kind::Type
+    } else if flags & flags::HEAP_TYPE != 0 && is_made_by_class_statement(ctx, addr) {
+        Kind::Instance
+    } else {
+        Kind::Other
+    })
+}
+
+/// Whether a heap type comes from a `class` statement: types written in C belong to a module, or have a name with a
+/// dot.
+fn is_made_by_class_statement<M: Memory>(ctx: Context<'_, M>, addr: u64) -> bool {
+    let module = ctx.mem.u64(addr.wrapping_add(ctx.layout.heap.heap_type.module.into()));
+    let mut name = [0; 64];
+    let len = crate::heap::names::tp_name(ctx.mem, addr, &mut name).unwrap_or(0);
+    module == Some(0) && !name.iter().take(len).any(|&byte| byte == b'.')
+}
+
+/// The kind of a type that no symbol leads to.
+fn kind_by_name<M: Memory>(ctx: Context<'_, M>, ty: u64) -> Option<Kind> {
+    let mut buffer = [0; 32];
+    let len = crate::heap::names::tp_name(ctx.mem, ty, &mut buffer)?;
+    let name = buffer.get(..len)?;
+    BY_NAME
+        .iter()
+        .find_map(|(known, kind)| (*known == name).then_some(*kind))
+}

@@ -1,0 +1,518 @@
+# A zoo of objects, and what each of them refers to. Every line begins with the word "heap":
+#     edge OWNER LABEL TARGET          LABEL as in tests/it/heap/labels.rs
+#     referents OWNER TARGET...        what the owner's tp_traverse visits
+#     size ID BYTES                    sys.getsizeof
+#     allocated ID BYTES               what tracemalloc counts for an instance with its attributes
+#     name TYPE TEXT                   how the type is called
+#     tracked ID...                    gc.get_objects()
+#     count OBJECTS FROZEN
+#     local FRAME_NAME NAME TARGET | stack FRAME_NAME TARGET
+#     refcount ID COUNT | immortal ID | closure FUNCTION INDEX NAME | root NAME ID
+# Nothing that was announced may die before the process stops: `keep` sees to that.
+
+import builtins
+import collections
+import types
+
+say("version", text(sys.version), sys.hexversion)
+flush()
+gc.collect()
+gc.disable()
+keep = []
+NEW = sys.version_info
+
+
+def edge(owner, label, target):
+    keep.append((owner, target))
+    say("heap", "edge", id(owner), text(label), id(target))
+
+
+def size(o):
+    keep.append(o)
+    say("heap", "size", id(o), sys.getsizeof(o))
+
+
+def fresh(*a):
+    return ["target", *a]
+
+
+class Zero:
+    pass
+
+
+class One:
+    def __init__(self):
+        self.only = fresh()
+
+
+class Forty:
+    def __init__(self):
+        for i in range(40):
+            setattr(self, "attribute_%d" % i, fresh(i))
+
+
+class Slotted:
+    __slots__ = ("left", "right", "empty")
+
+
+class SlottedChild(Slotted):
+    __slots__ = ("more",)
+
+
+class SlottedWithDict(SlottedChild):
+    pass
+
+
+class ManySlots:
+    __slots__ = tuple("slot_%d" % i for i in range(30))
+
+
+class Number(int):
+    pass
+
+
+class Row(tuple):
+    pass
+
+
+class Names(dict):
+    pass
+
+
+class Items(list):
+    pass
+
+
+class Words(str):
+    pass
+
+
+class Metaclass(type):
+    pass
+
+
+class WithMeta(metaclass=Metaclass):
+    attribute = fresh()
+
+
+class Reference(weakref.ref):
+    pass
+
+
+class Failure(Exception):
+    pass
+
+
+def dicts():
+    d = {}
+    for key in ["alpha", "beta", "gamma", "\xe9t\xe9"] + ["many %d" % i for i in range(300)]:
+        d[key] = fresh(key)
+    del d["beta"], d["many 7"]
+    for key, value in d.items():
+        edge(d, "['%s']" % key, value)
+        edge(d, "member", key)
+    mixed = {1000: fresh(), ("tuple", 5): fresh(), "text": fresh(), Words("words"): fresh(), 2.5: fresh()}
+    del mixed[2.5]
+    for key, value in mixed.items():
+        edge(mixed, "['%s']" % key if isinstance(key, str) else "[@%d]" % id(key), value)
+        edge(mixed, "member", key)
+    for kind in (Names, collections.OrderedDict, collections.Counter):
+        sub = kind(first=fresh(), second=fresh())
+        edge(sub, "['first']", sub["first"])
+        edge(sub, "['second']", sub["second"])
+    default = collections.defaultdict(fresh)
+    default["x"]
+    edge(default, "['x']", default["x"])
+    edge(default, ".default_factory", fresh)
+    big = {i + 10**6: None for i in range(70000)}
+    for key in list(big)[::9999]:
+        edge(big, "member", key)
+    sub = Names(a=1)
+    sub.attribute = fresh()
+    edge(sub, ".attribute", sub.attribute)
+
+
+def instances():
+    zero, one, forty = Zero(), One(), Forty()
+    edge(one, ".only", one.only)
+    for i in range(40):
+        edge(forty, ".attribute_%d" % i, getattr(forty, "attribute_%d" % i))
+    for o in (zero, one, forty):
+        edge(o, "type", type(o))
+    for make in (One, Forty):
+        for touch in (lambda o: o.__dict__, lambda o: o.__dict__.update(added=fresh()), vars,
+                      lambda o: setattr(o, "__dict__", {"replaced": fresh()}),
+                      lambda o: [delattr(o, n) for n in list(vars(o))[:1]] and setattr(o, "late", fresh())):
+            o = make()
+            touch(o)
+            for name, value in vars(o).items():
+                edge(o, "." + name, value)
+    crowd = [One() for _ in range(50)]
+    for i, o in enumerate(crowd):
+        if i % 3 == 0:
+            setattr(o, "extra_%d" % i, fresh())
+        for name, value in (dict(only=o.only) if i % 3 else dict([("only", o.only), ("extra_%d" % i, getattr(o, "extra_%d" % i))])).items():
+            edge(o, "." + name, value)
+    n, r, w = Number(10**30), Row((1, 2, 3)), Words("w\u20ac")
+    for o in (n, r, w, Number(0), Number(-10**40), Row(), Items([1])):
+        o.attribute = fresh()
+        edge(o, ".attribute", o.attribute)
+    edge(r, "[2]", r[2])
+    o = ManySlots()
+    for name in ManySlots.__slots__:
+        setattr(o, name, fresh(name))
+        edge(o, "." + name, getattr(o, name))
+    for kind in (Slotted, SlottedChild, SlottedWithDict):
+        o = kind()
+        o.left, o.right = fresh(), fresh()
+        edge(o, ".left", o.left)
+        edge(o, ".right", o.right)
+        if kind is not Slotted:
+            o.more = fresh()
+            edge(o, ".more", o.more)
+        if kind is SlottedWithDict:
+            o.loose = fresh()
+            edge(o, ".loose", o.loose)
+
+
+def sequences():
+    for o in ([fresh(), fresh(), None], (fresh(), fresh()), Items([fresh()]), Row((fresh(), fresh())),
+              collections.deque([fresh()]), collections.deque(maxlen=10)):
+        for i, item in enumerate(o):
+            edge(o, "[%d]" % i, item)
+    d = collections.deque(fresh(i) for i in range(300))
+    for i in range(100):
+        d.popleft()
+        d.appendleft(fresh(-i))
+    d.rotate(77)
+    for i, item in enumerate(d):
+        edge(d, "[%d]" % i, item)
+    for o in ({1.5, "two", (3,)}, frozenset(["x", 10**20]), {str(i) + "!" for i in range(1000)}):
+        for item in o:
+            edge(o, "member", item)
+    s = set(str(i) + "?" for i in range(6))
+    s.discard("2?")
+    for item in s:
+        edge(s, "member", item)
+
+
+def make_closure():
+    first, second, third = fresh(1), fresh(2), fresh(3)
+
+    def closed(a=fresh("default"), *, b=fresh("keyword")) -> "note":
+        inner = a
+        return first, second, lambda: (inner, third)
+    return closed, (first, second, third)
+
+
+def functions():
+    closed, values = make_closure()
+    closed.attribute = fresh()
+    for name in "__globals__ __closure__ __defaults__ __kwdefaults__ __code__ __dict__ __annotations__".split():
+        edge(closed, "." + name, getattr(closed, name))
+    for i, (name, cell) in enumerate(zip(closed.__code__.co_freevars, closed.__closure__)):
+        edge(closed.__closure__, "[%d]" % i, cell)
+        edge(cell, ".cell_contents", cell.cell_contents)
+        say("heap", "closure", id(closed), i, text(name))
+    assert closed.__code__.co_freevars == ("first", "second", "third")
+    one = One()
+    bound = types.MethodType(closed, one)
+    edge(bound, ".__self__", one)
+    edge(bound, ".__func__", closed)
+    append = one.only.append
+    edge(append, ".__self__", one.only)
+    code = closed.__code__
+    for name in "co_consts co_names co_filename co_name".split():
+        edge(code, "." + name, getattr(code, name))
+    part = functools.partial(closed, fresh("argument"), word=fresh("word"))
+    part.attribute = fresh()
+    edge(part, ".func", closed)
+    edge(part, ".args", part.args)
+    edge(part, ".keywords", part.keywords)
+    edge(part, ".__dict__", part.__dict__)
+    for maxsize in (None, 3):
+        cached = functools.lru_cache(maxsize=maxsize)(lambda x: fresh(x))
+        results = [cached(x) for x in ("one", 1000, 2.5, "four")]
+        edge(cached, ".__wrapped__", cached.__wrapped__)
+        if maxsize:
+            edge(cached, "[@%d]" % id("four"), results[3])
+            edge(cached, "member", "four")
+        keep.append((cached, results))
+    prop = property(closed, fresh, make_closure, "documentation")
+    for name in "fget fset fdel".split():
+        edge(prop, "." + name, getattr(prop, name))
+    for kind in (staticmethod, classmethod):
+        edge(kind(closed), ".__func__", closed)
+    source = {"a": 1}
+    edge(types.MappingProxyType(source), ".mapping", source)
+    edge(Slotted.left, ".__objclass__", Slotted)
+    edge(slice(source, one, part), ".start", source)
+
+
+def modules_and_types():
+    edge(json, ".__dict__", json.__dict__)
+    module = types.ModuleType("made_here")
+    module.value = fresh()
+    edge(module, ".__dict__", module.__dict__)
+    edge(module.__dict__, "['value']", module.value)
+    for kind in (One, WithMeta, SlottedChild, Failure):
+        edge(kind, ".__base__", kind.__base__)
+        edge(kind, ".__bases__", kind.__bases__)
+        edge(kind, ".__mro__", kind.__mro__)
+    edge(WithMeta, "type", Metaclass)
+    d = gc.get_referents(WithMeta.__dict__)[0]
+    edge(WithMeta, ".__dict__", d)
+    edge(d, "['attribute']", WithMeta.attribute)
+
+
+def counting(argument):
+    local = fresh("local")
+    for item in [argument]:
+        yield local
+        after = fresh("after")
+        yield after
+
+
+async def waiting(argument):
+    local = fresh("awaited")
+    keep.append(local)
+    await Pause()
+
+
+class Pause:
+    def __await__(self):
+        yield
+
+
+async def producing(argument):
+    yield argument
+
+
+def generators():
+    argument = fresh("argument")
+    gen = counting(argument)
+    local = next(gen)
+    if NEW >= (3, 11):
+        edge(gen, "local argument", argument)
+        edge(gen, "local local", local)
+    else:
+        edge(gen, ".gi_frame", gen.gi_frame)
+        edge(gen.gi_frame, "local argument", argument)
+        edge(gen.gi_frame, "local local", local)
+    unstarted = counting(argument)
+    edge(unstarted if NEW >= (3, 11) else unstarted.gi_frame, "local argument", argument)
+    coro = waiting(argument)
+    coro.send(None)
+    owner = coro if NEW >= (3, 11) else coro.cr_frame
+    edge(owner, "local argument", argument)
+    edge(owner, "local local", coro.cr_frame.f_locals["local"])
+    if NEW < (3, 11):
+        edge(coro, ".cr_frame", coro.cr_frame)
+    edge(coro, ".__qualname__", coro.__qualname__)
+    agen = producing(argument)
+    edge(agen, ".__name__", agen.__name__)
+    if NEW < (3, 11):
+        edge(agen, ".ag_frame", agen.ag_frame)
+    try:
+        agen.asend(None).send(None)
+    except StopIteration:
+        pass
+    edge(agen if NEW >= (3, 11) else agen.ag_frame, "local argument", argument)
+    done = counting(argument)
+    list(done)
+    keep.append(done)
+    if NEW >= (3, 11):
+        # A frame object made for a suspended frame does not own the variables.
+        keep.append(gen.gi_frame)
+
+
+def failing(argument):
+    local = fresh("in traceback")
+    keep.append(local)
+    raise Failure(argument, "text")
+
+
+def exceptions():
+    argument = fresh("argument")
+    try:
+        try:
+            failing(argument)
+        except Failure as first:
+            context = first
+            raise KeyError("second") from first
+    except KeyError as second:
+        error = second
+    error.attribute = fresh()
+    for owner in (error, context):
+        edge(owner, ".args", owner.args)
+        edge(owner, ".__traceback__", owner.__traceback__)
+        edge(owner, ".__dict__", owner.__dict__) if owner is error else None
+    edge(error, ".__context__", context)
+    edge(error, ".__cause__", context)
+    tb = context.__traceback__
+    edge(tb, ".tb_frame", tb.tb_frame)
+    edge(tb, ".tb_next", tb.tb_next)
+    frame = tb.tb_next.tb_frame
+    edge(frame, "local argument", argument)
+    edge(frame, "local local", frame.f_locals["local"])
+    missing = None
+    try:
+        import no_such_module_here  # noqa
+    except ImportError as e:
+        missing = e
+    edge(missing, ".name", missing.name)
+    edge(missing, ".msg", missing.msg)
+    stop_iteration = StopIteration(argument)
+    edge(stop_iteration, ".value", argument)
+
+
+def weak():
+    one = One()
+    for make in (weakref.ref, weakref.proxy, Reference):
+        plain = make(one)
+        keep.append(one)
+        say("heap", "edge", id(plain), text("weak"), id(one))
+        with_callback = make(one, fresh)
+        say("heap", "edge", id(with_callback), text("weak"), id(one))
+        say("heap", "edge", id(with_callback), text(".__callback__"), id(fresh))
+        keep.append([plain, with_callback])
+
+
+def sizes():
+    for o in (1, -1, 2**30 - 1, 2**30, 2**60, -2**60, 10**100, True, 1.5, None,
+              "", "a", "ascii" * 100, "\xe9", "\xe9" * 300, "\u20ac" * 99, "\U0001f40d" * 55,
+              b"", b"b" * 77, (), (1,), tuple(range(100)), [], [1], list(range(1000)), [None] * 37,
+              {}, {"a": 1}, {i: i for i in range(10)}, {str(i): i for i in range(1000)}, {i: i for i in range(70000)},
+              set(), {1}, set(range(5)), set(range(1000)), frozenset(range(50)),
+              bytearray(), bytearray(b"x" * 100), collections.deque(), collections.deque(range(1000)),
+              collections.OrderedDict(a=1), collections.OrderedDict((i, i) for i in range(100)),
+              collections.defaultdict(int, a=1), Slotted(), object(), range(5), slice(1),
+              sizes, sys.stdout, fresh.__code__ if NEW < (3, 11) else 1j, types.ModuleType("m"), functools.partial(fresh)):
+        size(o)
+    grown = []
+    for i in range(50):
+        grown.append(i)
+    size(grown)
+    shrunk = bytearray(b"x" * 5000)
+    del shrunk[10:]
+    size(shrunk)
+    size({"a%d" % i: 1 for i in range(5)}.copy())
+    emptied = {i: i for i in range(100)}
+    emptied.clear()
+    size(emptied)
+    utf8 = "caf\xe9 with utf-8 made"
+    try:
+        import ctypes
+        ctypes.pythonapi.PyUnicode_AsUTF8AndSize(ctypes.py_object(utf8), None)
+    except (ImportError, AttributeError):
+        pass
+    size(utf8)
+    for kind in (Zero, One, SlottedWithDict, Metaclass):
+        size(kind)
+
+
+def measured_instances():
+    # The bytes that are allocated for an instance and its attributes, as tracemalloc counts them.
+    class Two:
+        def __init__(self):
+            self.first = None
+            self.second = None
+
+    class Nothing:
+        pass
+    import tracemalloc
+    for kind in (Two, Nothing, Slotted, lambda: Number("9" * 50), lambda: Words("subclass"), lambda: Row((1, 2, 3))):
+        for _ in range(100):
+            kind()
+        crowd = [None] * 1000
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        for i in range(1000):
+            crowd[i] = kind()
+        after = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        keep.append(crowd)
+        # Rounding to whole objects removes the few bytes of tracemalloc's bookkeeping for `i` and `before`.
+        say("heap", "allocated", id(crowd[500]), round((after - before) / 1000))
+
+
+def all_types():
+    seen, todo = set(), [object]
+    while todo:
+        kind = todo.pop()
+        if kind in seen:
+            continue
+        seen.add(kind)
+        todo += type.__subclasses__(kind)
+    keep.append(list(seen))
+    for kind in seen:
+        module = type.__dict__["__module__"].__get__(kind)
+        if isinstance(module, str):
+            name = type.__dict__["__qualname__"].__get__(kind)
+            say("heap", "name", id(kind), text(name if module == "builtins" else module + "." + name))
+
+
+def referents():
+    """What tp_traverse says of many objects whose references do not change any more."""
+    kinds = (list, tuple, set, frozenset, types.FunctionType, types.MethodType, types.CellType, types.ModuleType,
+             types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType, types.TracebackType, property,
+             staticmethod, classmethod, BaseException, functools.partial, functools._lru_cache_wrapper,
+             collections.deque, type, weakref.ref, Zero, One, Forty, SlottedWithDict, ManySlots, Row, Items,
+             types.MappingProxyType, types.BuiltinFunctionType, types.FrameType, dict, types.MemberDescriptorType)
+    volatile = [keep, lines, described, globals(), sys.modules, sys.__dict__, builtins.__dict__, threading._active,
+                threading._limbo, threading._dangling.data, getattr(threading, "_shutdown_locks", None)]
+    chosen = collections.defaultdict(list)
+    # Identities, and no generator expressions: these would be objects whose references change.
+    avoided = set(map(id, volatile + [chosen, sys._getframe(0), sys._getframe(1)]))
+    for o in gc.get_objects():
+        if id(o) not in avoided and issubclass(type(o), kinds) and len(chosen[type(o)]) < 400:
+            chosen[type(o)].append(o)
+    for group in list(chosen.values()):
+        keep.append(group)
+        for o in group:
+            found = gc.get_referents(o)
+            if type(o).__module__ == "_ctypes":
+                continue  # Its metaclasses keep references in a C struct.
+            if len(found) < 500 and avoided.isdisjoint(map(id, found)):
+                say("heap", "referents", id(o), *map(id, found))
+
+
+def running(argument, *, keyword):
+    local = fresh("running")
+    shared = fresh("shared")
+    cell = (lambda: shared).__closure__[0]
+    iterator = iter([fresh("iterated")])
+    for name in ("argument", "keyword", "local", "iterator"):
+        say("heap", "local", "running", name, id(locals()[name]))
+    say("heap", "local", "running", "shared", id(cell))
+    say("heap", "stack", "running", id(iterator))
+    del cell
+    for item in iterator:
+        frozen()
+        stop("zoo")
+
+
+def frozen():
+    for name, o in (("sys.modules", sys.modules), ("sys.__dict__", sys.__dict__), ("builtins.__dict__", builtins.__dict__)):
+        say("heap", "root", name, id(o))
+    popular = fresh("popular")
+    keep.append([popular] * 1000)
+    say("heap", "refcount", id(popular), 1002)
+    if NEW >= (3, 12):
+        say("heap", "immortal", id(None))
+    keep.append(popular)
+    gc.collect()
+    gc.freeze()
+    keep.append([[i] for i in range(1000)])
+    objects = gc.get_objects()
+    say("heap", "count", len(objects), gc.get_freeze_count())
+    say("heap", "tracked", *map(id, objects[-900:]))
+    keep.append(objects)
+    flush()
+
+
+measured_instances()
+for part in (dicts, instances, sequences, functions, modules_and_types, generators, exceptions, weak, sizes, all_types, referents):
+    part()
+    flush()
+threading.Thread(target=running, args=(fresh("argument"),), kwargs={"keyword": fresh("keyword")}).start()

@@ -1,0 +1,128 @@
+//! The live blocks of a snapshot, and which of them are an object's own memory.
+
+use deadweight_capture::StackId;
+
+use crate::census::{BlockRecord, ObjectRecord};
+
+/// A block of Python's doors that begins at most so far before an object is the object's own memory, even if the
+/// snapshot states another prefix.
+const LONGEST_PREFIX: u64 = 64;
+
+/// A live block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    pub addr: u64,
+    pub size: u64,
+    pub stack: StackId,
+    /// The object whose memory it is, or the node of its own that it has.
+    pub node: u32,
+    /// It is the memory of an object itself.
+    pub own: bool,
+    /// It came through one of Python's doors.
+    pub python: bool,
+    /// It is counted in the size that an object states.
+    pub claimed_by: Option<u32>,
+}
+
+/// All live blocks by address.
+#[derive(Debug, Default)]
+pub(crate) struct Blocks {
+    pub list: Vec<Block>,
+}
+
+impl Blocks {
+    /// Tells blocks that are objects from others, which get nodes from `first_node` on. `objects` must be sorted.
+    pub fn new(mut records: Vec<BlockRecord>, objects: &[ObjectRecord], first_node: u32) -> Blocks {
+        records.sort_by_key(|block| block.addr);
+        records.dedup_by_key(|block| block.addr);
+        let mut list = Vec::with_capacity(records.len());
+        let (mut next_node, mut at) = (first_node, 0);
+        for record in records {
+            // The first object at or after the block's start is the only one that can begin with it.
+            while objects.get(at).is_some_and(|object| object.addr < record.addr) {
+                at += 1;
+            }
+            let python = record.allocator.is_python();
+            let own = objects.get(at).is_some_and(|object| {
+                let distance = object.addr - record.addr;
+                distance == u64::from(object.prefix)
+                    || python && distance <= LONGEST_PREFIX && distance < record.size
+            });
+            list.push(Block {
+                addr: record.addr,
+                size: record.size,
+                stack: record.stack,
+                node: if own { at as u32 } else { next_node },
+                own,
+                python,
+                claimed_by: None,
+            });
+            next_node += u32::from(!own);
+        }
+        Blocks { list }
+    }
+
+    /// The blocks with a node of their own, in the order of their nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = &Block> {
+        self.list.iter().filter(|block| !block.own)
+    }
+
+    /// The place of the block that the address is in.
+    #[inline]
+    pub fn find(&self, addr: u64) -> Option<usize> {
+        let at = self.list.partition_point(|block| block.addr <= addr).checked_sub(1)?;
+        let block = self.list.get(at)?;
+        // An empty block has its address all the same.
+        (addr - block.addr < block.size.max(1)).then_some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deadweight_capture::Allocator;
+
+    use super::*;
+
+    fn record(addr: u64, size: u64, allocator: Allocator) -> BlockRecord {
+        BlockRecord {
+            addr,
+            size,
+            stack: StackId::NONE,
+            allocator,
+        }
+    }
+
+    fn object(addr: u64, prefix: u16) -> ObjectRecord {
+        ObjectRecord {
+            addr,
+            prefix,
+            ..ObjectRecord::default()
+        }
+    }
+
+    #[test]
+    fn a_block_is_an_objects_own_if_the_object_begins_in_it() {
+        let objects = [object(0x110, 16), object(0x220, 0), object(0x400, 0)];
+        let records = vec![
+            record(0x3f0, 8, Allocator::PyObject),
+            record(0x100, 64, Allocator::PyObject),
+            record(0x200, 64, Allocator::PyObject),
+            record(0x210, 64, Allocator::Malloc),
+            record(0x400, 64, Allocator::Malloc),
+        ];
+        let blocks = Blocks::new(records, &objects, 10);
+        let found: Vec<_> = blocks.list.iter().map(|block| (block.addr, block.own, block.node)).collect();
+        assert_eq!(
+            found,
+            [(0x100, true, 0), (0x200, true, 1), (0x210, false, 10), (0x3f0, false, 11), (0x400, true, 2)]
+        );
+    }
+
+    #[test]
+    fn an_address_inside_a_block_finds_it() {
+        let blocks = Blocks::new(vec![record(100, 10, Allocator::Malloc), record(200, 0, Allocator::Malloc)], &[], 0);
+        let find = |addr| blocks.find(addr);
+        assert_eq!([find(99), find(100), find(109), find(110)], [None, Some(0), Some(0), None]);
+        assert_eq!([find(200), find(201), find(u64::MAX)], [Some(1), None, None]);
+    }
+}

@@ -1,0 +1,396 @@
+//! From the events of a snapshot to its graph: a census, then a second pass that fills in the edges.
+//!
+//! How native memory gets into it:
+//! - A block in which an object begins is that object's own memory. It tells where the object was made, and weighs
+//!   nothing: the object states its size itself.
+//! - A block of Python's doors (object, mem) that a word of an object leads to is a buffer of the object. As long as
+//!   the object's stated size has room for it, it is counted there (the array of a list); otherwise it is a node of
+//!   its own (the buffer of an `array.array`, whose size nobody states).
+//! - Every other block is a node, and a word anywhere into it is a reference. Words of blocks lead on to others.
+//! - Where an object and a native block hold the same address at which no block is known, as in a sampled run the
+//!   owner of a C structure and the structure's parts do, the block belongs to the object: a *relay* stands between
+//!   them.
+
+use deadweight_capture::Event;
+use deadweight_capture::read::HeapFiles;
+use rustc_hash::FxHashMap;
+
+use crate::Error;
+use crate::address::AddressIndex;
+use crate::blocks::Blocks;
+use crate::census::{Census, End, ObjectRecord, Source, Sources, each_event};
+use crate::graph::{Counts, Graph, Mark, NATIVE, NO_TYPE, PYTHON_BLOCK, ROOT, TRACKED};
+use crate::label::Label;
+use crate::weight::Recording;
+
+/// The smallest object: its stated size has no room for buffers below this.
+const SMALLEST_OBJECT: u64 = 16;
+
+/// A snapshot's graph and what else is known of the snapshot.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub graph: Graph,
+    pub counts: Counts,
+    pub nanos: u64,
+    pub end: Option<End>,
+    pub warnings: Vec<String>,
+}
+
+/// Where edges come from and go to.
+struct Layout {
+    index: AddressIndex,
+    blocks: Blocks,
+    relays: FxHashMap<u64, u32>,
+}
+
+/// What an address leads to.
+enum Place {
+    Node(u32),
+    /// The block at this place of the list, which came through one of Python's doors.
+    Buffer(usize),
+}
+
+/// Reads a snapshot.
+///
+/// # Errors
+/// If nothing of it can be read, or it is too large.
+pub(crate) fn build(files: &HeapFiles) -> Result<Built, Error> {
+    let mut census = Census::take(files)?;
+    if census.objects.is_empty() {
+        return Err(Error::Empty);
+    }
+    let mut objects = std::mem::take(&mut census.objects);
+    sort(&mut objects);
+    let first_block = number(objects.len() + census.roots.len(), "objects")?;
+    number(objects.len() + census.roots.len() + census.blocks.len() + census.block_words.len(), "objects")?;
+    let blocks = Blocks::new(std::mem::take(&mut census.blocks), &objects, first_block);
+    let index = AddressIndex::new(objects.iter().map(|object| object.addr).collect());
+    let mut layout = Layout {
+        index,
+        blocks,
+        relays: FxHashMap::default(),
+    };
+    let block_edges = layout.block_edges(&census.block_words, first_block);
+    let (graph, counts) = nodes(&mut census, &objects, &layout, &block_edges)?;
+    drop(objects);
+    let mut filling = Filling::new(graph, counts, layout);
+    let mut repeated = Vec::new();
+    each_event(files, &mut repeated, |_, event| filling.event(event))?;
+    let (graph, counts) = filling.finish(&block_edges, census.recording);
+    Ok(Built {
+        graph,
+        counts,
+        nanos: census.nanos,
+        end: census.end,
+        warnings: census.warnings,
+    })
+}
+
+fn number(count: usize, what: &'static str) -> Result<u32, Error> {
+    // Some numbers at the end are kept free for virtual nodes.
+    u32::try_from(count)
+        .ok()
+        .filter(|&count| count < u32::MAX / 2)
+        .ok_or(Error::TooLarge { what })
+}
+
+/// Sorts by address. Of an object that was written twice, one place has room for the edges of both.
+fn sort(objects: &mut Vec<ObjectRecord>) {
+    if !objects.is_sorted_by_key(|object| object.addr) {
+        objects.sort_unstable_by_key(|object| object.addr);
+    }
+    objects.dedup_by(|later, first| {
+        let same = later.addr == first.addr;
+        if same {
+            first.edges = first.edges.saturating_add(later.edges);
+        }
+        same
+    });
+}
+
+/// The nodes with room for all edges that may come.
+fn nodes(
+    census: &mut Census,
+    objects: &[ObjectRecord],
+    layout: &Layout,
+    block_edges: &[(u32, u32)],
+) -> Result<(Graph, Counts), Error> {
+    let roots = &census.roots;
+    let outside = roots.len() + layout.blocks.nodes().count() + layout.relays.len();
+    let len = objects.len() + outside;
+    let room: u64 = objects.iter().map(|object| u64::from(object.edges)).sum::<u64>()
+        + roots.iter().map(|(_, edges)| u64::from(*edges)).sum::<u64>()
+        + block_edges.len() as u64;
+    let room = number(usize::try_from(room).unwrap_or(usize::MAX), "references")? as usize;
+    let mut graph = Graph {
+        objects: objects.len(),
+        roots: roots.iter().map(|(root, _)| *root).collect(),
+        types: Vec::with_capacity(len),
+        sizes: Vec::with_capacity(len),
+        flags: Vec::with_capacity(len),
+        starts: Vec::with_capacity(len + 1),
+        targets: vec![0; room],
+        labels: vec![Label::default(); room],
+        ..Graph::default()
+    };
+    let mut start = 0;
+    let mut add = |type_number, size, flags, edges| {
+        graph.types.push(type_number);
+        graph.sizes.push(size);
+        graph.flags.push(flags);
+        graph.starts.push(start);
+        start += edges;
+    };
+    for object in objects {
+        add(object.type_number, object.size, object.flags, object.edges);
+    }
+    for (_, edges) in roots {
+        add(NO_TYPE, 0, ROOT, *edges);
+    }
+    for block in layout.blocks.nodes() {
+        let python = if block.python { PYTHON_BLOCK } else { 0 };
+        add(NO_TYPE, census.recording.weigh(block.size), NATIVE | python, 0);
+    }
+    for _ in 0..layout.relays.len() {
+        add(NO_TYPE, 0, NATIVE, 0);
+    }
+    graph.starts.push(start);
+    let mut counts = Counts {
+        references: objects.iter().map(|object| object.references).collect(),
+        counted: vec![0; objects.len()],
+        known: Vec::new(),
+    };
+    counts.known = counts.counted.clone();
+    graph.names = std::mem::take(&mut census.names);
+    Ok((graph, counts))
+}
+
+impl Layout {
+    /// What an address leads to for the object `from`.
+    #[inline]
+    fn place(&self, addr: u64, from: u32) -> Option<Place> {
+        if let Some(node) = self.index.find(addr) {
+            return (node != from).then_some(Place::Node(node));
+        }
+        match self.blocks.find(addr) {
+            Some(at) => {
+                let block = self.blocks.list.get(at)?;
+                // A pointer into another object is no reference to it.
+                match block.own {
+                    true => None,
+                    false if block.python => Some(Place::Buffer(at)),
+                    false => (block.node != from).then_some(Place::Node(block.node)),
+                }
+            }
+            None => self.relays.get(&addr).map(|&node| Place::Node(node)),
+        }
+    }
+
+    /// The edges of blocks, and the relays. Sorted by the node where they begin.
+    fn block_edges(&mut self, words: &[(u64, u64)], first_block: u32) -> Vec<(u32, u32)> {
+        let (mut edges, mut unknown) = (Vec::new(), Vec::new());
+        for &(addr, word) in words {
+            let Some(block) = self.blocks.find(addr).and_then(|at| self.blocks.list.get(at)) else {
+                continue;
+            };
+            let from = block.node;
+            if block.own {
+                continue;
+            }
+            match self.place(word, from) {
+                Some(Place::Node(node)) => edges.push((from, node)),
+                Some(Place::Buffer(at)) => edges.extend(self.blocks.list.get(at).map(|block| (from, block.node))),
+                None if self.index.find(word).is_none() && self.blocks.find(word).is_none() && word != 0 => {
+                    unknown.push((word, from));
+                }
+                None => {}
+            }
+        }
+        let mut next = first_block + self.blocks.nodes().count() as u32;
+        unknown.sort_unstable();
+        unknown.dedup();
+        for (word, block) in unknown {
+            let relay = *self.relays.entry(word).or_insert_with(|| {
+                next += 1;
+                next - 1
+            });
+            edges.push((relay, block));
+        }
+        edges.retain(|(from, to)| from != to);
+        edges.sort_unstable();
+        edges.dedup();
+        edges
+    }
+}
+
+/// The second pass.
+struct Filling {
+    graph: Graph,
+    counts: Counts,
+    layout: Layout,
+    sources: Sources,
+    /// The node whose edges come now, if it has room for them.
+    node: Option<u32>,
+    /// What is left of the stated size of that node for buffers.
+    room: u64,
+    /// Where its next edge goes.
+    next: u32,
+    /// How many edges each node has got.
+    lengths: Vec<u32>,
+    next_root: u32,
+    /// Buffers that are counted in an object's stated size.
+    claims: Vec<(usize, u32)>,
+}
+
+impl Filling {
+    fn new(graph: Graph, counts: Counts, layout: Layout) -> Filling {
+        Filling {
+            lengths: vec![u32::MAX; graph.len()],
+            next_root: graph.objects as u32,
+            graph,
+            counts,
+            layout,
+            sources: Sources::default(),
+            node: None,
+            room: 0,
+            next: 0,
+            claims: Vec::new(),
+        }
+    }
+
+    /// Goes on with another node, unless it had its turn.
+    fn turn(&mut self, node: Option<u32>) {
+        let length = node.and_then(|node| self.lengths.get_mut(node as usize));
+        self.node = match length {
+            Some(length) if *length == u32::MAX => {
+                *length = 0;
+                node
+            }
+            _ => None,
+        };
+        if let Some(node) = self.node {
+            self.next = self.graph.starts[node as usize];
+            self.room = self.graph.sizes[node as usize].saturating_sub(SMALLEST_OBJECT);
+        }
+    }
+
+    #[inline]
+    fn event(&mut self, event: &Event<'_>) {
+        self.sources.event(event);
+        match *event {
+            Event::HeapEdge { to, label, counted } => {
+                if let Some(label) = Label::of(label, counted)
+                    && let Some(target) = self.layout.index.find(to.0)
+                {
+                    self.edge(target, label);
+                }
+            }
+            Event::HeapWord { to, offset } if matches!(self.sources.words, Source::Object | Source::Root) => {
+                self.word(to.0, offset);
+            }
+            Event::HeapObject(object) => {
+                let node = self.layout.index.find(object.addr.0);
+                self.turn(node);
+            }
+            Event::HeapRoot { .. } => {
+                let known = self.graph.root_nodes().contains(&self.next_root);
+                self.turn(known.then_some(self.next_root));
+                self.next_root = self.next_root.saturating_add(1);
+            }
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn edge(&mut self, target: u32, label: Label) {
+        let Some(node) = self.node else { return };
+        if self.next >= self.graph.starts[node as usize + 1] {
+            return; // The file has grown since the census.
+        }
+        self.graph.targets[self.next as usize] = target;
+        self.graph.labels[self.next as usize] = label;
+        self.next += 1;
+        self.lengths[node as usize] += 1;
+        if let Some(known) = self.counts.known.get_mut(target as usize) {
+            *known = known.saturating_add(1);
+            if label.counted() && self.graph.has(node, TRACKED) {
+                let counted = &mut self.counts.counted[target as usize];
+                *counted = counted.saturating_add(1);
+            }
+        }
+    }
+
+    fn word(&mut self, addr: u64, offset: u32) {
+        let Some(node) = self.node else { return };
+        match self.layout.place(addr, node) {
+            Some(Place::Node(target)) => self.edge(target, Label::word(offset)),
+            Some(Place::Buffer(at)) => {
+                let Some(block) = self.layout.blocks.list.get_mut(at) else {
+                    return;
+                };
+                if block.claimed_by == Some(node) {
+                    return;
+                }
+                if block.claimed_by.is_none() && block.size <= self.room {
+                    self.room -= block.size;
+                    block.claimed_by = Some(node);
+                    self.claims.push((at, node));
+                    return;
+                }
+                let target = block.node;
+                self.edge(target, Label::word(offset));
+            }
+            None => {}
+        }
+    }
+
+    /// Closes the gaps between the rows, adds the edges of blocks, and sorts out the marks.
+    fn finish(mut self, block_edges: &[(u32, u32)], recording: Recording) -> (Graph, Counts) {
+        let graph = &mut self.graph;
+        let mut end = 0u32;
+        let mut more = block_edges.iter().peekable();
+        for node in 0..graph.len() {
+            let start = graph.starts[node] as usize;
+            let length = match self.lengths[node] {
+                u32::MAX => 0,
+                length => length as usize,
+            };
+            graph.starts[node] = end;
+            graph.targets.copy_within(start..start + length, end as usize);
+            graph.labels.copy_within(start..start + length, end as usize);
+            end += length as u32;
+            while let Some(&(_, to)) = more.next_if(|(from, _)| *from as usize == node) {
+                graph.targets[end as usize] = to;
+                graph.labels[end as usize] = Label::word(0);
+                end += 1;
+                if let Some(known) = self.counts.known.get_mut(to as usize) {
+                    *known = known.saturating_add(1);
+                }
+            }
+        }
+        let len = graph.len();
+        graph.starts[len] = end;
+        graph.targets.truncate(end as usize);
+        graph.targets.shrink_to_fit();
+        graph.labels.truncate(end as usize);
+        graph.labels.shrink_to_fit();
+        for (at, owner) in self.claims {
+            if let Some(block) = self.layout.blocks.list.get(at) {
+                graph.sizes[block.node as usize] = 0;
+                graph.marks.push(Mark {
+                    node: owner,
+                    stack: block.stack,
+                    bytes: recording.weigh(block.size),
+                });
+            }
+        }
+        let unclaimed = self.layout.blocks.list.iter().filter(|block| block.claimed_by.is_none());
+        graph.marks.extend(unclaimed.map(|block| Mark {
+            node: block.node,
+            stack: block.stack,
+            bytes: recording.weigh(block.size),
+        }));
+        graph.marks.sort_unstable();
+        (self.graph, self.counts)
+    }
+}

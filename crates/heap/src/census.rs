@@ -1,0 +1,235 @@
+//! The first pass over a snapshot: which objects, roots and blocks there are, and how many edges each has.
+
+use std::path::Path;
+
+use deadweight_capture::read::{HeapFiles, SegmentHeader, Tail, segments};
+use deadweight_capture::{Allocator, Error as CaptureError, Event, StackId};
+
+use crate::Error;
+use crate::graph::{IMMORTAL, Root, TRACKED};
+use crate::names::Names;
+use crate::weight::{LARGEST_SIZE, Recording};
+
+/// An object as it was written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ObjectRecord {
+    pub addr: u64,
+    pub size: u64,
+    pub type_number: u32,
+    pub references: u32,
+    pub edges: u32,
+    pub prefix: u16,
+    pub flags: u8,
+}
+
+/// A live block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockRecord {
+    pub addr: u64,
+    pub size: u64,
+    pub stack: StackId,
+    pub allocator: Allocator,
+}
+
+/// What the snapshot's end says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct End {
+    pub failed: u64,
+    pub pause_nanos: u64,
+}
+
+/// Everything but the edges.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    pub objects: Vec<ObjectRecord>,
+    pub roots: Vec<(Root, u32)>,
+    pub blocks: Vec<BlockRecord>,
+    /// Words in blocks: the block's address, the word.
+    pub block_words: Vec<(u64, u64)>,
+    pub names: Names,
+    pub recording: Recording,
+    pub nanos: u64,
+    pub end: Option<End>,
+    pub warnings: Vec<String>,
+    sources: Sources,
+}
+
+/// What an edge or a word begins at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Source {
+    /// Something that was lost.
+    #[default]
+    Nothing,
+    /// The last object.
+    Object,
+    /// The last root.
+    Root,
+    /// The last block.
+    Block,
+}
+
+/// What edges and words belong to at this point of the events: the last object or root, words also to the last
+/// block, unless that is the last object's own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sources {
+    pub edges: Source,
+    pub words: Source,
+    own_block: Option<u64>,
+}
+
+impl Sources {
+    #[inline]
+    pub fn event(&mut self, event: &Event<'_>) {
+        match *event {
+            Event::HeapObject(object) => {
+                let own_block = object.addr.0.checked_sub(u64::from(object.prefix));
+                (self.edges, self.words, self.own_block) = (Source::Object, Source::Object, own_block);
+            }
+            Event::HeapRoot { .. } => (self.edges, self.words, self.own_block) = (Source::Root, Source::Root, None),
+            Event::Alloc { addr, .. } if self.own_block != Some(addr.0) => self.words = Source::Block,
+            _ => {}
+        }
+    }
+}
+
+/// Gives all events of a snapshot to `take`, file after file, and the header of each segment to `begin`.
+///
+/// # Errors
+/// If no file can be read, or a newer deadweight wrote them.
+pub(crate) fn each_event(
+    files: &HeapFiles,
+    warnings: &mut Vec<String>,
+    mut take: impl FnMut(&SegmentHeader, &Event<'_>),
+) -> Result<(), Error> {
+    let (mut read, mut failure) = (0, None);
+    for file in &files.segments {
+        match file_events(&file.path, warnings, &mut take) {
+            Ok(()) => read += 1,
+            Err(newer @ CaptureError::NewerVersion { .. }) => return Err(newer.into()),
+            Err(error) => {
+                warnings.push(format!("a part of the heap snapshot is missing ({error})"));
+                failure.get_or_insert(error);
+            }
+        }
+    }
+    match failure {
+        Some(error) if read == 0 => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn file_events(
+    path: &Path,
+    warnings: &mut Vec<String>,
+    take: &mut impl FnMut(&SegmentHeader, &Event<'_>),
+) -> Result<(), CaptureError> {
+    let bytes = std::fs::read(path).map_err(|source| CaptureError::Io {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    for segment in segments(&bytes) {
+        let segment = segment?;
+        let header = *segment.header();
+        let mut events = segment.events();
+        for event in events.by_ref() {
+            take(&header, &event);
+        }
+        if let Tail::CutOff { at, why } = events.tail() {
+            warnings.push(format!("the heap snapshot is damaged at byte {at} of a file ({why})"));
+        }
+    }
+    Ok(())
+}
+
+impl Census {
+    /// Reads the snapshot once.
+    ///
+    /// # Errors
+    /// See [`each_event`].
+    pub fn take(files: &HeapFiles) -> Result<Census, Error> {
+        let mut census = Census {
+            nanos: u64::MAX,
+            ..Census::default()
+        };
+        let mut warnings = Vec::new();
+        each_event(files, &mut warnings, |header, event| census.event(header, event))?;
+        census.warnings = warnings;
+        if census.nanos == u64::MAX {
+            census.nanos = 0;
+        }
+        Ok(census)
+    }
+
+    #[inline]
+    fn event(&mut self, header: &SegmentHeader, event: &Event<'_>) {
+        self.sources.event(event);
+        match *event {
+            Event::HeapEdge { .. } => self.count(self.sources.edges),
+            Event::HeapWord { to, .. } => match (self.sources.words, self.blocks.last()) {
+                (Source::Block, Some(block)) => self.block_words.push((block.addr, to.0)),
+                (source, _) => self.count(source),
+            },
+            Event::HeapObject(object) => {
+                let tracked = if object.tracked { TRACKED } else { 0 };
+                let immortal = if object.references == 0 { IMMORTAL } else { 0 };
+                self.objects.push(ObjectRecord {
+                    addr: object.addr.0,
+                    size: object.size.min(LARGEST_SIZE),
+                    type_number: self.names.type_number(object.type_id),
+                    references: u32::try_from(object.references).unwrap_or(u32::MAX),
+                    edges: 0,
+                    prefix: u16::try_from(object.prefix).unwrap_or(0),
+                    flags: tracked | immortal,
+                });
+            }
+            Event::Alloc {
+                addr,
+                size,
+                stack,
+                allocator,
+            } => self.blocks.push(BlockRecord {
+                addr: addr.0,
+                size,
+                stack,
+                allocator,
+            }),
+            // Each chunk begins with one.
+            Event::Clock { .. } => {
+                self.nanos = self.nanos.min(header.start_nanos);
+                self.recording = Recording {
+                    exact: header.exact,
+                    interval_bytes: header.interval_bytes,
+                    always_bytes: header.always_bytes,
+                };
+            }
+            _ => self.rare_event(event),
+        }
+    }
+
+    /// One edge more.
+    #[inline]
+    fn count(&mut self, source: Source) {
+        let edges = match source {
+            Source::Object => self.objects.last_mut().map(|object| &mut object.edges),
+            Source::Root => self.roots.last_mut().map(|(_, edges)| edges),
+            Source::Block | Source::Nothing => None,
+        };
+        if let Some(edges) = edges {
+            *edges = edges.saturating_add(1);
+        }
+    }
+
+    fn rare_event(&mut self, event: &Event<'_>) {
+        match *event {
+            Event::String { id, bytes } => self.names.define_string(id, bytes),
+            Event::HeapType { id, name } => self.names.define_type(id, name),
+            Event::HeapRoot { kind, name } => {
+                self.roots.push((Root { kind, name }, 0));
+            }
+            Event::HeapEnd {
+                failed, pause_nanos, ..
+            } => self.end = Some(End { failed, pause_nanos }),
+            _ => {}
+        }
+    }
+}

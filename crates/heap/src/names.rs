@@ -1,0 +1,138 @@
+//! Strings and types of a snapshot.
+
+use deadweight_capture::{StringId, TypeId};
+use rustc_hash::FxHashMap;
+
+/// Stands for a name whose definition was lost.
+pub(crate) const LOST: &str = "<lost>";
+/// The type of a native block, in chains.
+pub(crate) const NATIVE: &str = "<native memory>";
+
+/// All strings in one piece of memory, and the names of types.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    text: String,
+    strings: FxHashMap<u32, (usize, u32)>,
+    /// Dense numbers of types, in the order in which they were first met.
+    dense: FxHashMap<u32, u32>,
+    types: Vec<StringId>,
+    /// Strings that say `__dict__`.
+    dicts: Vec<StringId>,
+    /// Strings that name an attribute that leads everywhere.
+    detours: Vec<StringId>,
+}
+
+/// Attributes that lead everywhere and explain nothing.
+const DETOURS: [&[u8]; 8] = [
+    b"__globals__",
+    b"__builtins__",
+    b"__spec__",
+    b"__loader__",
+    b"__class__",
+    b"__bases__",
+    b"__mro__",
+    b"__subclasses__",
+];
+
+impl Names {
+    pub fn define_string(&mut self, id: StringId, bytes: &[u8]) {
+        let start = self.text.len();
+        self.text.push_str(&String::from_utf8_lossy(bytes));
+        let len = u32::try_from(self.text.len() - start).unwrap_or(0);
+        self.strings.insert(id.0, (start, len));
+        if bytes == b"__dict__" {
+            self.dicts.push(id);
+        } else if DETOURS.contains(&bytes) {
+            self.detours.push(id);
+        }
+    }
+
+    /// Whether the string says `__dict__`.
+    #[inline]
+    pub fn is_dict(&self, id: StringId) -> bool {
+        self.dicts.contains(&id)
+    }
+
+    /// Whether the string names an attribute that leads everywhere and explains nothing.
+    #[inline]
+    pub fn is_detour(&self, id: StringId) -> bool {
+        self.detours.contains(&id)
+    }
+
+    pub fn define_type(&mut self, id: TypeId, name: StringId) {
+        let at = self.type_number(id);
+        if let Some(place) = self.types.get_mut(at as usize) {
+            *place = name;
+        }
+    }
+
+    /// The dense number of a type, which may be defined later.
+    #[inline]
+    pub fn type_number(&mut self, id: TypeId) -> u32 {
+        let types = &mut self.types;
+        *self.dense.entry(id.0).or_insert_with(|| {
+            types.push(StringId(u32::MAX));
+            (types.len() - 1) as u32
+        })
+    }
+
+    pub fn type_count(&self) -> usize {
+        self.types.len()
+    }
+
+    pub fn string(&self, id: StringId) -> &str {
+        match self.strings.get(&id.0) {
+            Some(&(start, len)) => self.text.get(start..start + len as usize).unwrap_or(LOST),
+            None if id == StringId::EMPTY => "",
+            None => LOST,
+        }
+    }
+
+    /// The name of a type by its dense number.
+    pub fn type_name(&self, number: u32) -> &str {
+        self.types.get(number as usize).map_or(LOST, |&name| self.string(name))
+    }
+}
+
+/// Whether the name is that of a type that Python itself defines: it has no module.
+pub(crate) fn is_builtin(type_name: &str) -> bool {
+    !type_name.contains('.')
+}
+
+/// The name without its module: `DataFrame` of `pandas.core.frame.DataFrame`.
+pub fn short_type(type_name: &str) -> &str {
+    let end = type_name.find('<').filter(|&at| at > 0).unwrap_or(type_name.len());
+    let head = type_name.get(..end).unwrap_or(type_name);
+    let start = head.trim_end_matches('.').rfind('.').map_or(0, |dot| dot + 1);
+    // `module.outer.<locals>.Inner` keeps what follows the mark.
+    match type_name.rsplit_once("<locals>.") {
+        Some((_, inner)) => inner.rsplit('.').next().unwrap_or(inner),
+        None => type_name.get(start..).unwrap_or(type_name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_be_used_before_they_are_defined() {
+        let mut names = Names::default();
+        let number = names.type_number(TypeId(70));
+        assert_eq!(names.type_name(number), LOST);
+        names.define_type(TypeId(70), StringId(4));
+        names.define_string(StringId(4), b"a.B\xff");
+        assert_eq!(names.type_name(number), "a.B\u{fffd}");
+        assert_eq!(names.string(StringId::EMPTY), "");
+        assert_eq!(names.type_name(99), LOST);
+    }
+
+    #[test]
+    fn types_are_shown_without_their_module() {
+        assert_eq!(short_type("pandas.core.frame.DataFrame"), "DataFrame");
+        assert_eq!(short_type("dict"), "dict");
+        assert_eq!(short_type("a.make.<locals>.Inner"), "Inner");
+        assert_eq!(short_type("<native memory>"), "<native memory>");
+        assert_eq!(short_type(""), "");
+    }
+}

@@ -1,0 +1,170 @@
+//! What is reachable, from what, and what the collector would find.
+//!
+//! The collector subtracts from each tracked object's reference count the references that other tracked objects
+//! report. What then has a rest is referenced from outside; what these objects lead to is alive; the others are
+//! garbage. With them goes what only they hold: untracked objects and native memory.
+//!
+//! The snapshot knows more references than the collector: those that `tp_traverse` does not report and words in
+//! objects and blocks. If these explain the rest, and nothing that is alive by itself leads to the object, it is
+//! *hidden*: nobody can use it, and the collector will never free it.
+
+use crate::graph::{Counts, Graph, IMMORTAL, NATIVE, TRACKED, UNEXPLAINED};
+
+/// Whose a node is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(u8)]
+pub(crate) enum Realm {
+    /// Nobody's yet.
+    #[default]
+    None = 0,
+    /// Reachable from a root, or from an object with references that nothing in the snapshot explains.
+    Live = 1,
+    /// Only native memory without an owner leads to it, or it is such memory.
+    Unowned = 2,
+    /// The collector would free it.
+    Garbage = 3,
+    /// Unreachable, and the collector would not free it.
+    Hidden = 4,
+}
+
+/// The realm of each node, and what keeps each realm's nodes alive.
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    pub realms: Vec<Realm>,
+    /// Roots, then immortal objects and objects with unexplained references.
+    pub live_roots: Vec<u32>,
+    /// Native memory without an owner.
+    pub unowned_roots: Vec<u32>,
+}
+
+/// Divides all nodes; marks objects with unexplained references in the graph.
+pub(crate) fn reach(graph: &mut Graph, counts: &Counts) -> Reach {
+    let live_to_collector = collect(graph, counts);
+    let is_garbage = |graph: &Graph, node: usize| {
+        node < graph.objects && graph.flags[node] & TRACKED != 0 && !live_to_collector[node]
+    };
+    for node in 0..graph.objects {
+        if graph.flags[node] & IMMORTAL == 0 && counts.references[node] > counts.known[node] {
+            graph.flags[node] |= UNEXPLAINED;
+        }
+    }
+    let graph: &Graph = graph;
+    let mut walk = Walk {
+        graph,
+        realms: vec![Realm::None; graph.len()],
+        stack: Vec::new(),
+    };
+    let garbage: Vec<u32> = (0..graph.objects as u32).filter(|&node| is_garbage(graph, node as usize)).collect();
+    for &node in &garbage {
+        walk.realms[node as usize] = Realm::Garbage;
+    }
+    let mut live_roots: Vec<u32> = graph.root_nodes().collect();
+    let alive_by_itself = |node: &u32| graph.has(*node, IMMORTAL | UNEXPLAINED);
+    live_roots.extend((0..graph.objects as u32).filter(alive_by_itself));
+    live_roots.retain(|&node| walk.realms[node as usize] == Realm::None);
+    for &node in &live_roots {
+        walk.from(node, Realm::Live);
+    }
+    let mut unowned_roots = walk.unowned_sources();
+    // To the collector the rest of its live objects is alive: what they hold stays.
+    for node in 0..graph.objects as u32 {
+        if live_to_collector[node as usize] {
+            walk.from(node, Realm::Hidden);
+        }
+    }
+    for &node in &garbage {
+        walk.beyond(node, Realm::Garbage);
+    }
+    for node in 0..graph.objects as u32 {
+        walk.from(node, Realm::Hidden);
+    }
+    // Native memory in circles that nothing leads to.
+    for node in graph.objects as u32..graph.len() as u32 {
+        if walk.from(node, Realm::Unowned) {
+            unowned_roots.push(node);
+        }
+    }
+    Reach {
+        realms: walk.realms,
+        live_roots,
+        unowned_roots,
+    }
+}
+
+/// Which tracked objects the collector would find alive.
+fn collect(graph: &Graph, counts: &Counts) -> Vec<bool> {
+    let mut alive = vec![false; graph.objects];
+    let mut stack: Vec<u32> = Vec::new();
+    for node in 0..graph.objects {
+        // More references reported than counted is damage: such an object is taken to be alive.
+        let outside = counts.references[node] != counts.counted[node];
+        if graph.flags[node] & TRACKED == 0 || alive[node] || !(outside || graph.flags[node] & IMMORTAL != 0) {
+            continue;
+        }
+        alive[node] = true;
+        stack.push(node as u32);
+        while let Some(from) = stack.pop() {
+            for (to, label) in graph.edges(from) {
+                let at = to as usize;
+                if label.counted() && at < alive.len() && !alive[at] && graph.flags[at] & TRACKED != 0 {
+                    alive[at] = true;
+                    stack.push(to);
+                }
+            }
+        }
+    }
+    alive
+}
+
+struct Walk<'a> {
+    graph: &'a Graph,
+    realms: Vec<Realm>,
+    stack: Vec<u32>,
+}
+
+impl Walk<'_> {
+    /// Gives everything that the node leads to, and that is nobody's, to the realm; `false` if the node itself is
+    /// somebody's.
+    fn from(&mut self, node: u32, realm: Realm) -> bool {
+        let free = self.realms[node as usize] == Realm::None;
+        if free {
+            self.realms[node as usize] = realm;
+            self.beyond(node, realm);
+        }
+        free
+    }
+
+    /// The same without the node itself.
+    fn beyond(&mut self, node: u32, realm: Realm) {
+        self.stack.push(node);
+        while let Some(from) = self.stack.pop() {
+            for &to in self.graph.targets(from) {
+                let place = &mut self.realms[to as usize];
+                if *place == Realm::None {
+                    *place = realm;
+                    self.stack.push(to);
+                }
+            }
+        }
+    }
+
+    /// Native memory that nothing leads to, and everything beyond it.
+    fn unowned_sources(&mut self) -> Vec<u32> {
+        let graph = self.graph;
+        let first = graph.objects + graph.roots.len();
+        let mut led_to = vec![false; graph.len() - first];
+        for &to in &graph.targets {
+            if let Some(at) = (to as usize).checked_sub(first) {
+                led_to[at] = true;
+            }
+        }
+        let sources: Vec<u32> = (first..graph.len())
+            .filter(|&node| !led_to[node - first] && graph.flags[node] & NATIVE != 0)
+            .map(|node| node as u32)
+            .collect();
+        for &node in &sources {
+            self.from(node, Realm::Unowned);
+        }
+        sources
+    }
+}
