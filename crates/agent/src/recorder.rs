@@ -113,13 +113,8 @@ pub fn allocated(thread: &'static Thread, block: Pointer, size: usize, door: All
 /// A block is about to go; `real` frees it.
 #[inline(always)]
 pub fn freed(block: Pointer, real: impl FnOnce()) {
-    if filter::is_asked_for(block as u64)
-        && let Some(inside) = Thread::current().enter()
-    {
-        slow_freed(block, &inside);
-        // Still inside: what the allocator frees underneath is the same block.
-        real();
-        return;
+    if filter::is_asked_for(block as u64) {
+        return known_freed(block, real);
     }
     real();
 }
@@ -160,15 +155,19 @@ fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, door: Al
     }
 }
 
+/// Out of line, so that the fast path saves no registers.
 #[cold]
 #[inline(never)]
-fn slow_freed(block: Pointer, inside: &InHook) {
-    if block.is_null() {
-        return;
-    }
-    if let Some(mut agent) = recording(inside.thread(), inside) {
+fn known_freed(block: Pointer, real: impl FnOnce()) {
+    let inside = Thread::current().enter();
+    if let Some(inside) = &inside
+        && !block.is_null()
+        && let Some(mut agent) = recording(inside.thread(), inside)
+    {
         agent.record_free(block as u64);
     }
+    // Still inside: what the allocator frees underneath is the same block.
+    real();
 }
 
 #[cold]

@@ -229,7 +229,10 @@ mod tests {
 
     #[test]
     fn what_site_executes_at_start_up_is_not_the_users() {
-        assert_eq!(chosen(&["<frozen importlib._bootstrap>", JSON, "<string>", "<frozen site>"]), 1);
+        assert_eq!(
+            chosen(&["<frozen importlib._bootstrap>", JSON, "<string>", "<frozen site>"]),
+            1
+        );
         assert_eq!(chosen(&[JSON, "<string>", "/usr/lib/python3.9/site.py"]), 0);
         assert_eq!(chosen(&["<string>", "/p/a.py", "<frozen site>"]), 1);
     }
