@@ -17,6 +17,7 @@ mod process;
 mod python;
 mod report;
 mod run;
+mod snapshots;
 mod supervise;
 mod terminal;
 mod tree;

@@ -18,7 +18,7 @@ use crate::limits::Limits;
 use crate::plan::Plan;
 use crate::supervise::Supervision;
 use crate::watch::Watch;
-use crate::{agent, launch, output};
+use crate::{agent, launch, output, snapshots};
 
 /// Runs the program under observation and returns how it ended.
 ///
@@ -45,6 +45,7 @@ pub fn run(args: RunArgs) -> Result<ExitStatus> {
     let status = supervision.wait(&mut child);
     manifest.seconds = Some(start.elapsed().as_secs_f64());
     let tree = watch.stop();
+    snapshots::wait_until_written(&folder);
     manifest.warnings.extend(folding.stop());
     let status = status?;
     account::complete(&mut manifest, status, tree.as_ref(), &folder, &limits);

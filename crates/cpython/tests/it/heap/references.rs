@@ -41,6 +41,7 @@ fn every_reference_of_the_zoo_is_found_under_its_name() {
 fn the_references_are_those_that_the_collector_sees() {
     Heap::each(|heap| {
         let (mut objects, mut named, mut wrong) = (0, 0, Vec::new());
+        let mut extra: std::collections::BTreeMap<String, u32> = Default::default();
         for said in heap.said("referents") {
             let owner = number(&said[0]);
             let edges = heap.edges(owner);
@@ -54,6 +55,21 @@ fn the_references_are_those_that_the_collector_sees() {
                 .map(|id| number(id))
                 .filter(|id| !found.contains(id))
                 .collect();
+            let said_set: HashSet<u64> = said[1..].iter().map(|id| number(id)).collect();
+            for (label, to) in &edges {
+                if !said_set.contains(to) && *label != Label::Weak {
+                    let shown = match label {
+                        Label::MemberName(name) => *name,
+                        Label::Attribute(_) => "attribute",
+                        Label::Member => "member",
+                        Label::Type => "type",
+                        _ => "other",
+                    };
+                    *extra
+                        .entry(format!("{:?} {shown}", heap.facts(owner).kind))
+                        .or_insert(0) += 1;
+                }
+            }
             objects += 1;
             named += said.len() - 1;
             // Modules written in C have references of their own.
@@ -63,6 +79,7 @@ fn the_references_are_those_that_the_collector_sees() {
                 wrong.push((heap.kind_of(owner), what));
             }
         }
+        println!("EXTRA {extra:?}");
         println!("{}: {named} referents of {objects} objects", heap.name);
         assert!(
             wrong.is_empty(),

@@ -471,8 +471,8 @@ def referents():
         keep.append(group)
         for o in group:
             found = gc.get_referents(o)
-            if type(o).__module__ == "_ctypes":
-                continue  # Its metaclasses keep references in a C struct.
+            if isinstance(o, type) and "ctypes" in type(o).__module__:
+                continue  # These metaclasses keep references in a C struct.
             if len(found) < 500 and avoided.isdisjoint(map(id, found)):
                 say("heap", "referents", id(o), *map(id, found))
 
