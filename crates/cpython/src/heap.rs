@@ -88,3 +88,6 @@ impl<M: Memory> Context<'_, M> {
             .i64(object.wrapping_add(u64::from(self.layout.object.var_size)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! cycle with its neighbour; one in twenty cycles is garbage.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use deadweight_capture::read::{HeapFiles, ProcessId, SegmentFile, heap_file_name};
@@ -99,13 +100,11 @@ fn make(folder: &Path, objects: u64) -> HeapFiles {
     let string = |i: u64| 0x7100_0000_0000 + i * 80;
     let list = |i: u64| 0x7200_0000_0000 + i * 72 + 16;
     let store = 0x6000_0000_0000;
-    files.object(store, 3, 56 + records * 8, 1, true);
+    files.object(store, 4, 56 + records * 8, 1, true);
     for i in 0..records {
-        let (is_cycle, is_garbage) = (i % 10 < 2, i % 200 < 2);
-        if !is_garbage {
+        if i % 200 >= 2 {
             files.edge(record(i), EdgeLabel::Index(i as u32));
         }
-        let _ = is_cycle;
     }
     for i in 0..records {
         let (is_cycle, is_garbage) = (i % 10 < 2, i % 200 < 2);
@@ -142,31 +141,49 @@ fn make(folder: &Path, objects: u64) -> HeapFiles {
     }
 }
 
-fn main() {
-    let objects = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
-    let folder = std::env::temp_dir().join(format!("heap_speed.{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder for the snapshot");
-    let files = make(&folder, objects);
-    let written: u64 = files.segments.iter().map(|file| file.len).sum();
-    println!("{objects} objects in {} files, {} MiB", files.segments.len(), written >> 20);
-    // The high-water mark from here on is the analysis's own.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-    let before = status("VmRSS:");
+fn analyse(folder: &Path, objects: u64) {
+    let listed = std::fs::read_dir(folder).expect("the folder").count() as u32;
+    let segments = (0..listed).map(|index| {
+        let path = folder.join(heap_file_name(PROCESS, 0, index));
+        SegmentFile { index, path, len: 0 }
+    });
+    let files = HeapFiles {
+        process: PROCESS,
+        number: 0,
+        segments: segments.collect(),
+    };
+    let before = status("VmHWM:");
     let start = Instant::now();
     let answer = analyse_heap(&files).expect("a snapshot");
     let seconds = start.elapsed().as_secs_f64();
     let peak = status("VmHWM:").saturating_sub(before) * 1024;
     println!(
-        "{seconds:.2} s, {:.1} M objects/s, {} bytes an object at the peak",
+        "{seconds:.2} s, {:.1} M objects/s, {} bytes an object at the peak, the file being read included",
         objects as f64 / seconds / 1e6,
         peak / objects.max(1)
     );
     for group in answer.cycles.iter().take(3) {
         println!("{} x {}: {:?}", group.instances, group.type_name, group.cycle);
     }
-    println!("garbage {:?}", answer.garbage);
+    println!("garbage: {:?}", answer.garbage);
     for holder in answer.holders.iter().take(3) {
-        println!("{:?}", (&holder.path, &holder.amount, &holder.elements));
+        println!("{:?} {:?} {:?}", holder.path, holder.amount, holder.elements);
     }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let objects = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
+    // In a process of its own the analysis shows how much memory it needs itself.
+    if let Some(folder) = arguments.get(2) {
+        return analyse(folder.as_ref(), objects);
+    }
+    let folder = std::env::temp_dir().join(format!("heap_speed.{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for the snapshot");
+    let written: u64 = make(&folder, objects).segments.iter().map(|file| file.len).sum();
+    println!("{objects} objects, {} MiB", written >> 20);
+    let itself = std::env::current_exe().expect("the path of this program");
+    let status = Command::new(itself).arg(objects.to_string()).arg(&folder).status();
     let _ = std::fs::remove_dir_all(&folder);
+    assert!(status.is_ok_and(|status| status.success()));
 }

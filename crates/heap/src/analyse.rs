@@ -24,7 +24,7 @@ const MOST_TYPES: usize = 50;
 pub fn analyse_heap(files: &HeapFiles) -> Result<SnapshotAnswer, Error> {
     let Built {
         mut graph,
-        counts,
+        mut counts,
         nanos,
         end,
         mut warnings,
@@ -40,7 +40,7 @@ pub fn analyse_heap(files: &HeapFiles) -> Result<SnapshotAnswer, Error> {
     if let Some(end) = end.filter(|end| end.failed > 0) {
         warnings.push(format!("{name}: {} objects could not be read", end.failed));
     }
-    let reach = reach(&mut graph, &counts);
+    let reach = reach(&mut graph, &mut counts);
     let without_finder = unowned::without_finder(&graph, &counts);
     drop(counts);
     let unowned_list = unowned::unowned(&graph, &reach.realms);

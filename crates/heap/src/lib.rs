@@ -55,6 +55,9 @@ mod sites;
 mod unowned;
 mod weight;
 
+#[cfg(test)]
+mod oracle;
+
 pub use analyse::analyse_heap;
 pub use answer::{
     Amount, CycleGroup, Elements, Holder, SnapshotAnswer, StackBytes, Step, TypeAmount, Unexplained, Unowned,

@@ -2,7 +2,7 @@
 //!
 //! The collector subtracts from each tracked object's reference count the references that other tracked objects
 //! report. What then has a rest is referenced from outside; what these objects lead to is alive; the others are
-//! garbage. With them goes what only they hold: untracked objects and native memory.
+//! garbage. When it frees them, the counts of what they refer to fall, and what falls to nothing goes with them.
 //!
 //! The snapshot knows more references than the collector: those that `tp_traverse` does not report and words in
 //! objects and blocks. If these explain the rest, and nothing that is alive by itself leads to the object, it is
@@ -37,12 +37,8 @@ pub(crate) struct Reach {
     pub unowned_roots: Vec<u32>,
 }
 
-/// Divides all nodes; marks objects with unexplained references in the graph.
-pub(crate) fn reach(graph: &mut Graph, counts: &Counts) -> Reach {
-    let live_to_collector = collect(graph, counts);
-    let is_garbage = |graph: &Graph, node: usize| {
-        node < graph.objects && graph.flags[node] & TRACKED != 0 && !live_to_collector[node]
-    };
+/// Divides all nodes; marks objects with unexplained references in the graph. Uses up the reference counts.
+pub(crate) fn reach(graph: &mut Graph, counts: &mut Counts) -> Reach {
     for node in 0..graph.objects {
         if graph.flags[node] & IMMORTAL == 0 && counts.references[node] > counts.known[node] {
             graph.flags[node] |= UNEXPLAINED;
@@ -54,10 +50,9 @@ pub(crate) fn reach(graph: &mut Graph, counts: &Counts) -> Reach {
         realms: vec![Realm::None; graph.len()],
         stack: Vec::new(),
     };
-    let garbage: Vec<u32> = (0..graph.objects as u32).filter(|&node| is_garbage(graph, node as usize)).collect();
-    for &node in &garbage {
-        walk.realms[node as usize] = Realm::Garbage;
-    }
+    let alive = collect(graph, counts);
+    walk.free(&alive, &mut counts.references);
+    drop(alive);
     let mut live_roots: Vec<u32> = graph.root_nodes().collect();
     let alive_by_itself = |node: &u32| graph.has(*node, IMMORTAL | UNEXPLAINED);
     live_roots.extend((0..graph.objects as u32).filter(alive_by_itself));
@@ -66,17 +61,14 @@ pub(crate) fn reach(graph: &mut Graph, counts: &Counts) -> Reach {
         walk.from(node, Realm::Live);
     }
     let mut unowned_roots = walk.unowned_sources();
-    // To the collector the rest of its live objects is alive: what they hold stays.
-    for node in 0..graph.objects as u32 {
-        if live_to_collector[node as usize] {
-            walk.from(node, Realm::Hidden);
-        }
-    }
-    for &node in &garbage {
-        walk.beyond(node, Realm::Garbage);
-    }
     for node in 0..graph.objects as u32 {
         walk.from(node, Realm::Hidden);
+    }
+    // All objects are somebody's now: what garbage leads to and nobody has is native memory.
+    for node in 0..graph.objects as u32 {
+        if walk.realms[node as usize] == Realm::Garbage {
+            walk.beyond(node, Realm::Garbage);
+        }
     }
     // Native memory in circles that nothing leads to.
     for node in graph.objects as u32..graph.len() as u32 {
@@ -123,6 +115,30 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Frees all tracked objects that are not alive, and whatever has no reference left then.
+    fn free(&mut self, alive: &[bool], references: &mut [u32]) {
+        let graph = self.graph;
+        for node in 0..graph.objects {
+            if graph.flags[node] & TRACKED != 0 && !alive[node] {
+                self.realms[node] = Realm::Garbage;
+                self.stack.push(node as u32);
+            }
+        }
+        while let Some(from) = self.stack.pop() {
+            for &to in graph.targets(from) {
+                let at = to as usize;
+                if at >= graph.objects || self.realms[at] == Realm::Garbage || graph.flags[at] & IMMORTAL != 0 {
+                    continue;
+                }
+                references[at] = references[at].saturating_sub(1);
+                if references[at] == 0 {
+                    self.realms[at] = Realm::Garbage;
+                    self.stack.push(to);
+                }
+            }
+        }
+    }
+
     /// Gives everything that the node leads to, and that is nobody's, to the realm; `false` if the node itself is
     /// somebody's.
     fn from(&mut self, node: u32, realm: Realm) -> bool {

@@ -5,9 +5,6 @@ use crate::heap::{Context, TypeFacts, variables};
 use crate::layout::VariablesLayout;
 use crate::memory::{Memory, is_plausible};
 
-/// More entries of a cache than this are a cycle.
-const MAX_LINKS: usize = 1 << 32;
-
 /// The name of cell `index` of the closure of the function at `function`: address of a `str`.
 pub fn closure_name<M: Memory>(ctx: Context<'_, M>, function: u64, index: u64) -> Option<u64> {
     let code = is_plausible(function).then(|| ctx.address(function, ctx.layout.heap.function.code.into()))??;
@@ -54,15 +51,19 @@ pub(crate) fn lru_cache<M: Memory>(
         fields(ctx, wrapper, &last, each);
     }
     fields(ctx, wrapper, &[("__wrapped__", 88), ("cache", 72)], each);
-    let mut link = ctx.address(wrapper, 24)?;
-    for _ in 0..MAX_LINKS {
+    let mut previous = wrapper;
+    loop {
+        let link = ctx.address(previous, 24)?;
+        // A ring that is no ring would not end.
+        if ctx.mem.u64(link.wrapping_add(16))? != previous {
+            return None;
+        }
         if link == wrapper {
             return Some(());
         }
         lru_link(ctx, link, each);
-        link = ctx.address(link, 24)?;
+        previous = link;
     }
-    None
 }
 
 /// The references of one link: the key, and the result under it.

@@ -95,17 +95,16 @@ impl Keys {
         entries.wrapping_mul(self.stride).wrapping_add(self.before)
     }
 
-    /// Address of the key of entry `index`.
+    /// Address of the key of entry `index`, 0 if there is none.
     #[inline(always)]
     pub(crate) fn key<M: Memory>(&self, mem: &M, index: u64) -> Option<u64> {
-        mem.u64(self.entry(index)).filter(|&addr| is_plausible(addr))
+        mem.u64(self.entry(index)).map(or_zero)
     }
 
-    /// Address of the value of entry `index`.
+    /// Address of the value of entry `index`, 0 if there is none.
     #[inline(always)]
     fn value<M: Memory>(&self, mem: &M, index: u64) -> Option<u64> {
-        mem.u64(self.entry(index).wrapping_add(8))
-            .filter(|&addr| is_plausible(addr))
+        mem.u64(self.entry(index).wrapping_add(8)).map(or_zero)
     }
 
     #[inline(always)]
@@ -115,11 +114,17 @@ impl Keys {
             .wrapping_add(self.key)
     }
 
-    /// How many values a split dict has room for.
+    /// How many values a split dict has room for, up to 3.12.
     #[inline]
     pub(crate) const fn capacity(&self) -> u64 {
         self.count.wrapping_add(self.usable)
     }
+}
+
+/// `addr`, or 0 if it cannot be an address.
+#[inline(always)]
+const fn or_zero(addr: u64) -> u64 {
+    if is_plausible(addr) { addr } else { 0 }
 }
 
 /// Whether the object at `object` is a `str`, or of a subclass.
@@ -134,58 +139,85 @@ pub(crate) fn is_str<M: Memory>(ctx: Context<'_, M>, object: u64) -> bool {
     })
 }
 
-/// Where the values of the split dict with the values object at `values` begin, and whether the values belong to the
-/// instance (3.13 on).
-#[inline]
-fn split_values<M: Memory>(ctx: Context<'_, M>, values: u64) -> Option<(u64, bool)> {
-    match ctx.layout.heap.attributes {
-        AttributesLayout::Inline => {
-            let embedded = ctx.mem.u8(values.wrapping_add(2))? != 0;
-            Some((values.wrapping_add(8), embedded))
+/// The values of a split dict, or of an instance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Values {
+    /// Address of the first value.
+    pub(crate) first: u64,
+    /// How many there is room for; names may be more, from 3.13 on.
+    pub(crate) capacity: u64,
+}
+
+impl Values {
+    /// The values object at `values`, named by `keys`.
+    #[inline]
+    pub(crate) fn read<M: Memory>(ctx: Context<'_, M>, values: u64, keys: &Keys) -> Option<Self> {
+        if !is_plausible(values) {
+            return None;
         }
-        _ => Some((values, false)),
+        Some(match ctx.layout.heap.attributes {
+            AttributesLayout::Inline => Self {
+                first: values.wrapping_add(8),
+                capacity: ctx.mem.u8(values)?.into(),
+            },
+            _ => Self {
+                first: values,
+                capacity: keys.capacity(),
+            },
+        })
+    }
+
+    /// Gives each value with the address of its name to `each`.
+    #[inline]
+    pub(crate) fn each<M: Memory>(
+        self,
+        ctx: Context<'_, M>,
+        keys: &Keys,
+        mut each: impl FnMut(u64, u64),
+    ) -> Option<()> {
+        for index in 0..keys.count.min(self.capacity) {
+            let value = or_zero(ctx.mem.u64(self.first.wrapping_add(index.wrapping_mul(8)))?);
+            if value != 0 {
+                let name = keys.key(ctx.mem, index)?;
+                if name != 0 {
+                    each(name, value);
+                }
+            }
+        }
+        Some(())
     }
 }
 
 /// The references of the dict at `dict`: for each entry the key, and the value under its key.
 ///
-/// The keys of split dicts belong to the type. Values that are inside an instance (3.13 on) belong to that.
+/// The keys of split dicts belong to the type. Values inside an instance (3.13 on) are given too: see `instance`.
 #[inline]
 pub(crate) fn edges<M: Memory>(ctx: Context<'_, M>, dict: u64, each: &mut impl FnMut(Edge)) -> Option<()> {
     let keys = Keys::read(ctx, ctx.address(dict, MA_KEYS)?)?;
     let values = ctx.mem.u64(dict.wrapping_add(MA_VALUES))?;
     if values != 0 {
-        let (first, embedded) = split_values(ctx, values)?;
-        if !embedded && is_plausible(first) {
-            for index in 0..keys.count {
-                let value = ctx.address(first, index.wrapping_mul(8));
-                if let Some(to) = value
-                    && let Some(key) = keys.key(ctx.mem, index)
-                {
-                    each(Edge {
-                        to,
-                        label: Label::Key(key),
-                    });
-                }
-            }
-        }
-        return Some(());
+        return Values::read(ctx, values, &keys)?.each(ctx, &keys, |key, to| {
+            each(Edge {
+                to,
+                label: Label::Key(key),
+            });
+        });
     }
     for index in 0..keys.count {
-        if let Some(to) = keys.value(ctx.mem, index)
-            && let Some(key) = keys.key(ctx.mem, index)
-        {
-            each(Edge {
-                to: key,
-                label: Label::Member,
-            });
-            let label = if keys.only_str || is_str(ctx, key) {
-                Label::Key(key)
-            } else {
-                Label::Item(key)
-            };
-            each(Edge { to, label });
+        let (key, to) = (keys.key(ctx.mem, index)?, keys.value(ctx.mem, index)?);
+        if key == 0 || to == 0 {
+            continue;
         }
+        each(Edge {
+            to: key,
+            label: Label::Member,
+        });
+        let label = if keys.only_str || is_str(ctx, key) {
+            Label::Key(key)
+        } else {
+            Label::Item(key)
+        };
+        each(Edge { to, label });
     }
     Some(())
 }
@@ -194,7 +226,8 @@ pub(crate) fn edges<M: Memory>(ctx: Context<'_, M>, dict: u64, each: &mut impl F
 pub(crate) fn shared_names<M: Memory>(ctx: Context<'_, M>, keys: u64, each: &mut impl FnMut(Edge)) -> Option<()> {
     let keys = Keys::read(ctx, keys)?;
     for index in 0..keys.count {
-        if let Some(to) = keys.key(ctx.mem, index) {
+        let to = keys.key(ctx.mem, index)?;
+        if to != 0 {
             each(Edge {
                 to,
                 label: Label::Member,
@@ -208,25 +241,33 @@ pub(crate) fn shared_names<M: Memory>(ctx: Context<'_, M>, keys: u64, each: &mut
 pub(crate) fn find<M: Memory>(ctx: Context<'_, M>, dict: u64, name: &[u8]) -> Option<u64> {
     let keys = Keys::read(ctx, ctx.address(dict, MA_KEYS)?)?;
     let values = ctx.mem.u64(dict.wrapping_add(MA_VALUES))?;
+    if values != 0 {
+        let mut found = None;
+        Values::read(ctx, values, &keys)?.each(ctx, &keys, |key, value| {
+            if found.is_none() && is_text(ctx, key, name) {
+                found = Some(value);
+            }
+        })?;
+        return found;
+    }
     for index in 0..keys.count {
-        let Some(key) = keys.key(ctx.mem, index) else { continue };
-        let length = ctx.mem.u64(key.wrapping_add(ctx.layout.unicode.length.into()));
-        if length != Some(name.len() as u64) {
-            continue;
-        }
-        let mut text = [0; 32];
-        let Some(written) = crate::unicode::utf8(ctx.mem, ctx.layout, key, &mut text) else {
-            continue;
-        };
-        if text.get(..written.len) == Some(name) {
-            return if values == 0 {
-                keys.value(ctx.mem, index)
-            } else {
-                ctx.address(split_values(ctx, values)?.0, index.wrapping_mul(8))
-            };
+        let key = keys.key(ctx.mem, index)?;
+        if key != 0 && is_text(ctx, key, name) {
+            return keys.value(ctx.mem, index).filter(|&value| value != 0);
         }
     }
     None
+}
+
+/// Whether the object at `object` is the ASCII string `text`.
+fn is_text<M: Memory>(ctx: Context<'_, M>, object: u64, text: &[u8]) -> bool {
+    let length = ctx.mem.u64(object.wrapping_add(ctx.layout.unicode.length.into()));
+    if length != Some(text.len() as u64) {
+        return false;
+    }
+    let mut found = [0; 32];
+    crate::unicode::utf8(ctx.mem, ctx.layout, object, &mut found)
+        .is_some_and(|written| found.get(..written.len) == Some(text))
 }
 
 /// Bytes of the tables of the dict at `dict`: shared keys count as 0, so do values inside an instance.

@@ -1,6 +1,6 @@
 //! Attributes of instances, wherever they are kept.
 
-use crate::heap::dict::{self, Keys};
+use crate::heap::dict::{self, Keys, Values};
 use crate::heap::edges::{Edge, Label, NameRef};
 use crate::heap::types::flags;
 use crate::heap::{Context, TypeFacts, size};
@@ -16,7 +16,7 @@ const VALUES: u64 = 32;
 pub(crate) struct Attributes {
     /// Address of the dict, 0 if there is none.
     pub(crate) dict: u64,
-    /// Address of the first value that belongs to the object, 0 if there is none.
+    /// Address of the values object that belongs to the object, 0 if there is none.
     pub(crate) values: u64,
     /// Bytes of values inside the object, used or not.
     pub(crate) inline: u64,
@@ -46,7 +46,7 @@ pub(crate) fn attributes<M: Memory>(ctx: Context<'_, M>, facts: &TypeFacts, obje
                     let [capacity, _, _, valid] = ctx.mem.read::<4>(values)?;
                     found.inline = dict::inline_bytes(capacity);
                     if valid != 0 {
-                        found.values = values.wrapping_add(8);
+                        found.values = values;
                     }
                 }
             }
@@ -81,18 +81,15 @@ pub(crate) fn edges<M: Memory>(
         return Some(());
     }
     let found = attributes(ctx, facts, object)?;
-    if found.values != 0 {
+    // From 3.14 on the collector finds inline values through the dict, if there is one; in 3.13 through both.
+    if found.values != 0 && (found.dict == 0 || ctx.layout.minor < 14) {
         let keys = Keys::read(ctx, facts.cached_keys)?;
-        for index in 0..keys.count {
-            if let Some(to) = ctx.address(found.values, index.wrapping_mul(8))
-                && let Some(name) = keys.key(ctx.mem, index)
-            {
-                each(Edge {
-                    to,
-                    label: Label::Attribute(NameRef::Str(name)),
-                });
-            }
-        }
+        Values::read(ctx, found.values, &keys)?.each(ctx, &keys, |name, to| {
+            each(Edge {
+                to,
+                label: Label::Attribute(NameRef::Str(name)),
+            });
+        })?;
     }
     if found.dict != 0 {
         each(Edge {

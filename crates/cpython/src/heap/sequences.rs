@@ -27,15 +27,17 @@ pub(crate) fn length<M: Memory>(ctx: Context<'_, M>, object: u64) -> Option<u64>
 }
 
 #[inline]
-fn items<M: Memory>(ctx: Context<'_, M>, first: u64, count: u64, each: &mut impl FnMut(Edge)) {
+fn items<M: Memory>(ctx: Context<'_, M>, first: u64, count: u64, each: &mut impl FnMut(Edge)) -> Option<()> {
     for index in 0..count {
-        if let Some(to) = ctx.address(first, index.wrapping_mul(8)) {
+        let to = ctx.mem.u64(first.wrapping_add(index.wrapping_mul(8)))?;
+        if is_plausible(to) {
             each(Edge {
                 to,
                 label: Label::Index(index as u32),
             });
         }
     }
+    Some(())
 }
 
 /// The items of the list at `list`.
@@ -43,7 +45,7 @@ fn items<M: Memory>(ctx: Context<'_, M>, first: u64, count: u64, each: &mut impl
 pub(crate) fn list<M: Memory>(ctx: Context<'_, M>, list: u64, each: &mut impl FnMut(Edge)) -> Option<()> {
     let count = length(ctx, list)?;
     if count > 0 {
-        items(ctx, ctx.address(list, LIST_ITEMS)?, count, each);
+        items(ctx, ctx.address(list, LIST_ITEMS)?, count, each)?;
     }
     Some(())
 }
@@ -52,8 +54,7 @@ pub(crate) fn list<M: Memory>(ctx: Context<'_, M>, list: u64, each: &mut impl Fn
 #[inline]
 pub(crate) fn tuple<M: Memory>(ctx: Context<'_, M>, tuple: u64, each: &mut impl FnMut(Edge)) -> Option<()> {
     let first = tuple.wrapping_add(ctx.layout.heap.tuple_items.into());
-    items(ctx, first, length(ctx, tuple)?, each);
-    Some(())
+    items(ctx, first, length(ctx, tuple)?, each)
 }
 
 /// The elements of the set at `set`. Removed ones leave a marker behind, whose hash is -1 as no element's is.
@@ -66,8 +67,8 @@ pub(crate) fn set<M: Memory>(ctx: Context<'_, M>, set: u64, each: &mut impl FnMu
     }
     for index in 0..=mask {
         let entry = table.wrapping_add(index.wrapping_mul(16));
-        let Some(to) = ctx.address(entry, 0) else { continue };
-        if ctx.mem.i64(entry.wrapping_add(8))? != -1 {
+        let to = ctx.mem.u64(entry)?;
+        if is_plausible(to) && ctx.mem.i64(entry.wrapping_add(8))? != -1 {
             each(Edge {
                 to,
                 label: Label::Member,

@@ -200,6 +200,9 @@ pub(crate) fn generator<M: Memory>(
     for (name, offset) in layout.members {
         if let Some(to) = ctx.address(object, u64::from(*offset)) {
             let name = match (kind, *name) {
+                // The object is shorter, or the field is not set.
+                (Kind::Generator, "cr_origin") => continue,
+                (Kind::AsyncGenerator, "cr_origin") => "ag_finalizer",
                 (Kind::Coroutine, "gi_frame") => "cr_frame",
                 (Kind::Coroutine, "gi_code") => "cr_code",
                 (Kind::AsyncGenerator, "gi_frame") => "ag_frame",
@@ -214,8 +217,20 @@ pub(crate) fn generator<M: Memory>(
     }
     if let Some(inner) = layout.frame {
         let state = ctx.mem.u8(field(object, inner.state))? as i8;
+        let inner_frame = field(object, inner.frame);
         if state < inner.cleared {
-            frame(ctx, field(object, inner.frame), each)?;
+            frame(ctx, inner_frame, each)?;
+        } else if let FrameChain::CFrame { frames, .. } | FrameChain::Direct { frames, .. } = &ctx.layout.frames
+            && ctx.layout.minor >= 12
+        {
+            // From 3.12 on a generator that has ended keeps its code, and nothing else.
+            let code = ctx.mem.u64(field(inner_frame, frames.code))? & !frames.code_tag;
+            if is_plausible(code) {
+                each(Edge {
+                    to: code,
+                    label: Label::MemberName("f_code"),
+                });
+            }
         }
     }
     Some(())

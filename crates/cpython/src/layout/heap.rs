@@ -151,7 +151,7 @@ pub struct ExceptionLayout {
 /// `PyGenObject`, `PyCoroObject`, `PyAsyncGenObject`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GeneratorLayout {
-    /// References, as pairs of a name and an offset.
+    /// References, as pairs of a name and an offset; `cr_origin` is another thing in the three types.
     pub members: &'static [(&'static str, u16)],
     /// The frame inside the generator, from 3.11.
     pub frame: Option<GeneratorFrame>,
@@ -190,7 +190,7 @@ pub enum VariablesLayout {
         locals: u16,
         /// How much of it is in use.
         top: StackTop,
-        /// References, as pairs of a name and an offset. The tag of a code pointer applies to the function too.
+        /// References, as pairs of a name and an offset. Globals and builtins belong to the function.
         members: &'static [(&'static str, u16)],
         /// Whether the entries of `localsplus`, the code and the function are tagged (3.14 on).
         tagged: bool,

@@ -116,7 +116,7 @@ pub(super) const LAYOUT: Layout = Layout {
                 ("__name__", 32),
                 ("__qualname__", 40),
                 ("exc_value", 48),
-                ("origin_or_finalizer", 64),
+                ("cr_origin", 64),
             ],
             frame: Some(GeneratorFrame {
                 frame: 80,
@@ -127,14 +127,7 @@ pub(super) const LAYOUT: Layout = Layout {
         variables: VariablesLayout::Interpreter {
             locals: 72,
             top: StackTop::Total(64),
-            members: &[
-                ("f_func", 0),
-                ("f_globals", 8),
-                ("f_builtins", 16),
-                ("f_locals", 24),
-                ("f_code", 32),
-                ("frame", 40),
-            ],
+            members: &[("f_func", 0), ("f_locals", 24), ("f_code", 32), ("frame", 40)],
             tagged: false,
             count: 76,
             names: 96,

@@ -138,7 +138,7 @@ pub(super) const LAYOUT: Layout = Layout {
                 ("__name__", 24),
                 ("__qualname__", 32),
                 ("exc_value", 40),
-                ("origin_or_finalizer", 56),
+                ("cr_origin", 56),
             ],
             frame: Some(GeneratorFrame {
                 frame: 72,
@@ -149,14 +149,7 @@ pub(super) const LAYOUT: Layout = Layout {
         variables: VariablesLayout::Interpreter {
             locals: 80,
             top: StackTop::Address(64),
-            members: &[
-                ("f_code", 0),
-                ("f_func", 16),
-                ("f_globals", 24),
-                ("f_builtins", 32),
-                ("f_locals", 40),
-                ("frame", 48),
-            ],
+            members: &[("f_code", 0), ("f_func", 16), ("f_locals", 40), ("frame", 48)],
             tagged: true,
             count: 72,
             names: 96,

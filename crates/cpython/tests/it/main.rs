@@ -19,7 +19,11 @@ use symbols::Symbols;
 const TARGET: &str = concat!(include_str!("target/witness.py"), include_str!("target/scenarios.py"));
 
 /// The program of the tests of the heap.
-const ZOO: &str = concat!(include_str!("target/witness.py"), include_str!("target/zoo.py"));
+const ZOO: &str = concat!(
+    include_str!("target/witness.py"),
+    include_str!("target/zoo.py"),
+    include_str!("target/zoo_measures.py")
+);
 
 /// A process at its first stop, with all that is needed to read it.
 struct Subject {

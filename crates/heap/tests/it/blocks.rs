@@ -1,0 +1,96 @@
+//! Blocks: whose they are, what they weigh, and which are nobody's.
+
+use deadweight_capture::{Allocator, StackId};
+use deadweight_heap::Unowned;
+
+use crate::snapshot::Snapshot;
+
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn memory_that_an_object_states_is_counted_once() {
+    let mut heap = Snapshot::new();
+    heap.exact = true;
+    // The array of a list is in the list's size; the block of the list itself is the list.
+    heap.block(0x1000 - 16, 72, 1, Allocator::PyObject);
+    heap.tracked(0x1000, "list", 56 + 8 * MIB, 1).word(24, 0x100_0000);
+    heap.block(0x100_0000, 8 * MIB, 2, Allocator::PyMem);
+    // Nobody states the buffer of an array.
+    heap.plain(0x2000, "array.array", 64, 1).word(24, 0x200_0000);
+    heap.block(0x200_0000, 4 * MIB, 3, Allocator::PyMem);
+    // A word may point into the middle of a native block.
+    heap.plain(0x3000, "numpy.ndarray", 112, 1).word(16, 0x300_0100);
+    heap.malloc(0x300_0000, MIB, 4);
+    heap.frame("main", "a", 0x1000).frame("main", "b", 0x2000).frame("main", "c", 0x3000);
+    let answer = heap.end().answer();
+    assert_eq!(answer.all.python_bytes, 56 + 8 * MIB + 64 + 4 * MIB + 112);
+    assert_eq!(answer.all.native_bytes, MIB);
+    assert_eq!(answer.unowned, []);
+    let found: Vec<_> = answer.holders.iter().map(|holder| (holder.type_name.as_str(), holder.amount.bytes())).collect();
+    assert_eq!(found, [("list", 56 + 8 * MIB), ("array.array", 64 + 4 * MIB), ("numpy.ndarray", 112 + MIB)]);
+    // Where they were made: the list itself at one line, its array at another.
+    let stacks: Vec<_> = answer.holders[0].stacks.iter().map(|part| (part.stack.0, part.bytes)).collect();
+    assert_eq!(stacks, [(2, 8 * MIB), (1, 72)]);
+}
+
+#[test]
+fn blocks_that_nothing_leads_to_are_listed_by_stack() {
+    let mut heap = Snapshot::new();
+    heap.plain(0x1000, "str", 50, 0);
+    for i in 0..5 {
+        heap.malloc(0x100_0000 * (i + 1), MIB, 8);
+        heap.block(0x9000_0000 + 0x100_0000 * i, 5 * MIB, 9, Allocator::PyObject);
+    }
+    // Of a chain of blocks, the first is nobody's and the others are the first one's.
+    heap.malloc(0x8000_0000, MIB, 8).word(0, 0x100_0000);
+    let answer = heap.end().answer();
+    let expected = |stack, python, blocks, bytes| Unowned {
+        stack: StackId(stack),
+        python,
+        blocks,
+        bytes,
+    };
+    assert_eq!(answer.unowned, [expected(9, true, 5, 25 * MIB), expected(8, false, 6, 6 * MIB)]);
+}
+
+#[test]
+fn a_lost_reference_is_an_object_that_nothing_refers_to() {
+    let mut heap = Snapshot::new();
+    for i in 0..4 {
+        heap.plain(0x100_0000 * (i + 1), "str", 5 * MIB, 1);
+        heap.block(0x100_0000 * (i + 1), 5 * MIB, 6, Allocator::PyObject);
+    }
+    heap.plain(0x1000, "str", 5 * MIB, 1);
+    heap.frame("main", "text", 0x1000);
+    let answer = heap.end().answer();
+    let found = &answer.unexplained[0];
+    assert_eq!((found.type_name.as_str(), found.stack), ("str", Some(StackId(6))));
+    assert_eq!((found.amount.objects, found.amount.bytes()), (4, 20 * MIB));
+    assert_eq!((answer.unexplained.len(), answer.hidden.objects), (1, 0));
+}
+
+#[test]
+fn types_retain_what_would_go_with_all_of_them() {
+    let mut heap = Snapshot::new();
+    heap.tracked(0x1000, "app.Node", 100, 1).attr("next", 0x2000);
+    heap.tracked(0x2000, "app.Node", 100, 1).attr("text", 0x3000);
+    heap.plain(0x3000, "str", 1000, 1);
+    heap.frame("main", "n", 0x1000);
+    let answer = heap.end().answer();
+    let found: Vec<_> = answer.types.iter().map(|of| (of.type_name.as_str(), of.objects, of.bytes, of.retained_bytes)).collect();
+    assert_eq!(found, [("app.Node", 2, 200, 1200), ("str", 1, 1000, 1000)]);
+}
+
+#[test]
+fn the_block_of_an_object_may_come_between_its_events() {
+    let mut heap = Snapshot::new();
+    heap.exact = true;
+    heap.tracked(0x1000, "app.Node", 48, 1);
+    heap.block(0x1000 - 16, 64, 1, Allocator::PyObject).attr("text", 0x2000).word(16, 0x10_0000);
+    heap.malloc(0x10_0000, MIB, 2);
+    heap.plain(0x2000, "str", 1000, 1);
+    heap.frame("main", "n", 0x1000);
+    let answer = heap.end().answer();
+    assert_eq!(answer.holders[0].amount.bytes(), 48 + 1000 + MIB);
+    assert_eq!(answer.hidden.objects, 0);
+}

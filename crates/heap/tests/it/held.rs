@@ -1,0 +1,132 @@
+//! Who holds what is reachable, and how it grows.
+
+use deadweight_capture::EdgeLabel;
+use deadweight_heap::holders_over_time;
+
+use crate::snapshot::{Snapshot, analyse, chain};
+
+const MIB: u64 = 1 << 20;
+
+/// `count` strings that know their document, whose parts are many small native blocks of which a few are sampled.
+fn titles(count: u64) -> Snapshot {
+    let mut heap = Snapshot::new();
+    let list = 0x1000;
+    heap.tracked(list, "list", 1000, 1);
+    for i in 0..count {
+        heap.item(i as u32, 0x1_0000 + i * 0x100);
+    }
+    for i in 0..count {
+        let (title, element, document) = (0x1_0000 + i * 0x100, 0x2_0000 + i * 0x100, 0x3_0000 + i * 0x100);
+        let xml = 0x5_0000_0000 + i * 0x100_0000;
+        heap.plain(title, "lxml.etree._ElementUnicodeResult", 80, 1).attr("_parent", element);
+        heap.tracked(element, "lxml.etree._Element", 72, 1).attr("_doc", document);
+        // The document's C structure is not recorded, but its parts refer to it.
+        heap.tracked(document, "lxml.etree._Document", 80, 1).word(24, xml);
+        for part in 0..100 {
+            heap.malloc(xml + 0x1000 + part * 0x100, 120, 4).word(64, xml);
+        }
+    }
+    heap
+}
+
+#[test]
+fn strings_in_a_local_list_hold_their_documents() {
+    let mut heap = titles(12);
+    let answer = heap.frame("main", "titles", 0x1000).end().answer();
+    let holder = &answer.holders[0];
+    assert_eq!(chain(&holder.path), ["frame main<local titles>", "list[0]"]);
+    let elements = holder.elements.as_ref().unwrap();
+    assert_eq!((elements.type_name.as_str(), elements.count), ("lxml.etree._ElementUnicodeResult", 12));
+    // Each sampled block stands for 64 KiB.
+    assert!(holder.amount.native_bytes >= 12 * 100 * 65_536, "{:?}", holder.amount);
+    assert_eq!(holder.stacks[0].stack.0, 4);
+    assert_eq!(answer.unowned, []);
+}
+
+#[test]
+fn a_class_attribute_is_found_through_the_modules() {
+    let mut heap = Snapshot::new();
+    heap.tracked(0x1000, "dict", 9000, 1).key("matplotlib._pylab_helpers", 0x2000);
+    heap.tracked(0x2000, "module", 72, 1).attr("__dict__", 0x3000);
+    heap.tracked(0x3000, "dict", 300, 1).key("Gcf", 0x4000);
+    heap.tracked(0x4000, "type", 1000, 1).attr("__dict__", 0x5000);
+    heap.tracked(0x5000, "dict", 300, 1).key("figs", 0x6000);
+    heap.tracked(0x6000, "collections.OrderedDict", 300, 1);
+    let one = heap.name("1");
+    for i in 0..8 {
+        heap.edge(0x1_0000 + i * 0x100, EdgeLabel::Item(one), true);
+    }
+    for i in 0..8 {
+        let (manager, figure) = (0x1_0000 + i * 0x100, 0x2_0000 + i * 0x100);
+        heap.tracked(manager, "matplotlib.backend_bases.FigureManagerBase", 48, 2).attr("canvas", figure);
+        heap.tracked(figure, "matplotlib.backends.FigureCanvasAgg", 4 * MIB, 1).attr("manager", manager);
+    }
+    heap.interpreter("sys.modules").edge(0x1000, EdgeLabel::Unnamed(0), false);
+    let answer = heap.end().answer();
+    let holder = &answer.holders[0];
+    assert_eq!(
+        chain(&holder.path)[1..],
+        ["dict['matplotlib._pylab_helpers']", "module.Gcf", "type.figs", "OrderedDict[1]"]
+    );
+    assert_eq!(holder.elements.as_ref().unwrap().count, 8);
+    assert!(holder.rooted);
+}
+
+#[test]
+fn one_large_object_is_a_holder() {
+    let mut heap = Snapshot::new();
+    heap.tracked(0x1000, "app.Cache", 48, 1).attr("data", 0x2000).attr("name", 0x3000);
+    heap.plain(0x2000, "bytearray", 30 * MIB, 1).plain(0x3000, "str", 50, 1);
+    let answer = heap.frame("main", "cache", 0x1000).end().answer();
+    let holder = &answer.holders[0];
+    assert_eq!(chain(&holder.path), ["frame main<local cache>", "Cache.data", "bytearray"]);
+    assert_eq!((holder.elements.clone(), holder.amount.bytes()), (None, 30 * MIB));
+}
+
+#[test]
+fn the_functions_of_a_module_are_no_elements() {
+    let mut heap = Snapshot::new();
+    heap.tracked(0x1000, "module", 72, 1).attr("__dict__", 0x2000);
+    heap.tracked(0x2000, "dict", 300, 1);
+    for i in 0..50 {
+        heap.key(&format!("f{i}"), 0x1_0000 + i * 0x100);
+    }
+    for i in 0..50 {
+        heap.tracked(0x1_0000 + i * 0x100, "function", MIB, 1);
+    }
+    let answer = heap.interpreter("sys.modules").key("big", 0x1000).end().answer();
+    // Each function is large, but together they are no container's elements.
+    assert!(answer.holders.iter().all(|holder| holder.elements.is_none()), "{:?}", answer.holders);
+}
+
+#[test]
+fn growth_is_seen_by_path_although_addresses_change() {
+    let answers: Vec<_> = [4u64, 6, 9]
+        .iter()
+        .enumerate()
+        .map(|(number, &count)| {
+            let mut heap = titles(count);
+            heap.frame("main", "titles", 0x1000).end();
+            analyse(&[&heap.bytes()], number as u32).unwrap()
+        })
+        .collect();
+    let series = holders_over_time(&answers);
+    assert_eq!(series[0].points.len(), 3);
+    assert_eq!(series[0].rise, 0..3);
+    assert_eq!(series[0].top().1.elements.as_ref().unwrap().count, 9);
+}
+
+#[test]
+fn a_path_prefers_names_to_detours() {
+    let mut heap = Snapshot::new();
+    // The function's globals are nearer, but say nothing.
+    heap.tracked(0x1000, "function", 100, 1).attr("__globals__", 0x2000);
+    heap.tracked(0x2000, "dict", 300, 2).key("store", 0x4000);
+    heap.tracked(0x3000, "module", 72, 1).attr("__dict__", 0x2000);
+    heap.tracked(0x4000, "bytearray", 3 * MIB, 1);
+    heap.tracked(0x5000, "dict", 300, 1).key("app", 0x3000);
+    heap.frame("main", "f", 0x1000);
+    heap.interpreter("sys").edge(0x5000, EdgeLabel::Attribute(Default::default()), false);
+    let answer = heap.end().answer();
+    assert_eq!(chain(&answer.holders[0].path)[1..], ["dict['app']", "module.store", "bytearray"]);
+}

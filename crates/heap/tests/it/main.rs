@@ -1,0 +1,7 @@
+//! Snapshots from files to answers.
+
+mod blocks;
+mod cycles;
+mod damage;
+mod held;
+mod snapshot;
