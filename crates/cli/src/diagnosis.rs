@@ -10,7 +10,7 @@ use deadweight_capture::manifest::Manifest;
 use deadweight_capture::read::Capture;
 use deadweight_report::{BuildOptions, build, text};
 
-use crate::terminal;
+use crate::{heaps, terminal};
 
 /// Prints the diagnosis to standard error.
 pub fn print(manifest: &Manifest, folder: &Path) {
@@ -30,8 +30,9 @@ pub fn print(manifest: &Manifest, folder: &Path) {
 
 fn render(manifest: &Manifest, folder: &Path, next: &str, style: &text::Style) -> Result<Vec<u8>> {
     // Without the recording there is still what was seen from outside.
-    let analysis = Capture::open(folder)
-        .map_err(|error| error.to_string())
+    let capture = Capture::open(folder).map_err(|error| error.to_string());
+    let heaps = capture.as_ref().ok().map(heaps::analyse_all).unwrap_or_default();
+    let analysis = capture
         .and_then(|capture| analyse(&capture).map_err(|error| error.to_string()))
         .unwrap_or_else(|error| Analysis {
             exact: manifest.exact,
@@ -40,7 +41,8 @@ fn render(manifest: &Manifest, folder: &Path, next: &str, style: &text::Style) -
             processes: Vec::new(),
             warnings: vec![format!("the recording cannot be read: {error}")],
         });
-    let mut report = build(Some(manifest), &analysis, &BuildOptions::default());
+    let mut report = build(Some(manifest), &analysis, &heaps.answers, &BuildOptions::default());
+    report.warnings.extend(heaps.warnings);
     report.next_step = Some(next.to_string());
     let mut out = Vec::new();
     text::diagnosis(&report, style, &mut out)?;

@@ -8,6 +8,7 @@ mod args;
 mod diagnosis;
 mod elf;
 mod fold;
+mod heaps;
 mod inherited;
 mod launch;
 mod limits;

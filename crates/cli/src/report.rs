@@ -13,7 +13,7 @@ use deadweight_report::text::{self, Style};
 use deadweight_report::{BuildOptions, Report, What, build, collapsed, flamegraph, json, speedscope};
 
 use crate::args::{Format, ReportArgs};
-use crate::terminal;
+use crate::{heaps, terminal};
 
 /// Writes the view.
 ///
@@ -22,7 +22,14 @@ use crate::terminal;
 pub fn report(args: &ReportArgs) -> Result<()> {
     let (capture, manifest) = open(&args.capture)?;
     let analysis = analyse(&capture).map_err(|error| anyhow!("cannot analyse {}: {error}", args.capture.display()))?;
-    let mut report = build(manifest.as_ref().ok(), &analysis, &BuildOptions::default());
+    let heaps = heaps::analyse_all(&capture);
+    let mut report = build(
+        manifest.as_ref().ok(),
+        &analysis,
+        &heaps.answers,
+        &BuildOptions::default(),
+    );
+    report.warnings.extend(heaps.warnings);
     if let Err(error) = &manifest {
         report
             .warnings

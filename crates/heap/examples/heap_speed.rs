@@ -15,12 +15,15 @@ use deadweight_heap::analyse_heap;
 const FILE_BYTES: usize = 64 << 20;
 const PROCESS: ProcessId = ProcessId { pid: 1, incarnation: 0 };
 
+/// Writes an event.
+type Put = Box<dyn Fn(&mut SegmentWriter<'_>) -> Result<(), Full>>;
+
 /// Writes a snapshot to files of a fixed size.
 struct Files<'a> {
     folder: &'a Path,
     segments: Vec<SegmentFile>,
     bytes: Vec<u8>,
-    events: Vec<Box<dyn Fn(&mut SegmentWriter<'_>) -> Result<(), Full>>>,
+    events: Vec<Put>,
 }
 
 impl Files<'_> {
@@ -86,7 +89,16 @@ fn make(folder: &Path, objects: u64) -> HeapFiles {
         bytes: vec![0; FILE_BYTES],
         events: Vec::new(),
     };
-    let names: [&'static str; 8] = ["dict", "app.Record", "str", "list", "app.Store", "main", "items", "next"];
+    let names: [&'static str; 8] = [
+        "dict",
+        "app.Record",
+        "str",
+        "list",
+        "app.Store",
+        "main",
+        "items",
+        "next",
+    ];
     for (at, name) in names.into_iter().enumerate() {
         files.put(move |writer| writer.string(StringId(at as u32 + 1), name.as_bytes()));
     }
@@ -173,7 +185,10 @@ fn analyse(folder: &Path, objects: u64) {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let objects = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
+    let objects = arguments
+        .get(1)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(10_000_000);
     // In a process of its own the analysis shows how much memory it needs itself.
     if let Some(folder) = arguments.get(2) {
         return analyse(folder.as_ref(), objects);

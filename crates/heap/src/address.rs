@@ -59,6 +59,9 @@ mod tests {
     #[test]
     fn the_ends_of_the_address_space_are_addresses() {
         let index = AddressIndex::new(vec![0, u64::MAX]);
-        assert_eq!((index.find(0), index.find(u64::MAX), index.find(1)), (Some(0), Some(1), None));
+        assert_eq!(
+            (index.find(0), index.find(u64::MAX), index.find(1)),
+            (Some(0), Some(1), None)
+        );
     }
 }

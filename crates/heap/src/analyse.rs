@@ -45,7 +45,10 @@ pub fn analyse_heap(files: &HeapFiles) -> Result<SnapshotAnswer, Error> {
     drop(counts);
     let unowned_list = unowned::unowned(&graph, &reach.realms);
     let (garbage, hidden) = match complete {
-        true => (amount(&graph, &reach, Realm::Garbage), amount(&graph, &reach, Realm::Hidden)),
+        true => (
+            amount(&graph, &reach, Realm::Garbage),
+            amount(&graph, &reach, Realm::Hidden),
+        ),
         false => (Amount::default(), Amount::default()),
     };
     let planted = plant(&graph, &reach);
@@ -99,7 +102,9 @@ fn plant(graph: &Graph, reach: &Reach) -> Planted {
     let mut islands = |realm: Realm| {
         let top = over.add(root, Vec::new());
         let sources = components::sources(graph, &reach.realms, realm);
-        let planted = sources.into_iter().map(|members| (over.add(top, members.clone()), members));
+        let planted = sources
+            .into_iter()
+            .map(|members| (over.add(top, members.clone()), members));
         planted.collect::<Vec<_>>()
     };
     let garbage = islands(Realm::Garbage);

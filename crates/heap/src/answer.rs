@@ -1,7 +1,7 @@
 //! What the analysis of a snapshot answers: plain data, nothing rounded, ready for any view.
 
-use deadweight_capture::StackId;
 use deadweight_capture::read::ProcessId;
+use deadweight_capture::{Allocator, StackId};
 
 /// An amount of memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -105,8 +105,9 @@ pub struct Unexplained {
 pub struct Unowned {
     /// Where they were allocated.
     pub stack: StackId,
-    /// Whether they came through Python's doors: then they may be objects that nothing refers to.
-    pub python: bool,
+    /// Through which door they came. Of `PyObject` they may be objects that nothing refers to; all of the C library's
+    /// doors are `Malloc` here.
+    pub allocator: Allocator,
     /// Known blocks; in a sampled run there are more.
     pub blocks: u64,
     /// Bytes; in a sampled run estimated.

@@ -1,6 +1,6 @@
 //! The live blocks of a snapshot, and which of them are an object's own memory.
 
-use deadweight_capture::StackId;
+use deadweight_capture::{Allocator, StackId};
 
 use crate::census::{BlockRecord, ObjectRecord};
 
@@ -18,8 +18,8 @@ pub(crate) struct Block {
     pub node: u32,
     /// It is the memory of an object itself.
     pub own: bool,
-    /// It came through one of Python's doors.
-    pub python: bool,
+    /// Through which door it came.
+    pub allocator: Allocator,
     /// It is counted in the size that an object states.
     pub claimed_by: Option<u32>,
 }
@@ -45,8 +45,7 @@ impl Blocks {
             let python = record.allocator.is_python();
             let own = objects.get(at).is_some_and(|object| {
                 let distance = object.addr - record.addr;
-                distance == u64::from(object.prefix)
-                    || python && distance <= LONGEST_PREFIX && distance < record.size
+                distance == u64::from(object.prefix) || python && distance <= LONGEST_PREFIX && distance < record.size
             });
             list.push(Block {
                 addr: record.addr,
@@ -54,7 +53,7 @@ impl Blocks {
                 stack: record.stack,
                 node: if own { at as u32 } else { next_node },
                 own,
-                python,
+                allocator: record.allocator,
                 claimed_by: None,
             });
             next_node += u32::from(!own);
@@ -79,8 +78,6 @@ impl Blocks {
 
 #[cfg(test)]
 mod tests {
-    use deadweight_capture::Allocator;
-
     use super::*;
 
     fn record(addr: u64, size: u64, allocator: Allocator) -> BlockRecord {
@@ -111,18 +108,35 @@ mod tests {
             record(0x400, 64, Allocator::Malloc),
         ];
         let blocks = Blocks::new(records, &objects, 10);
-        let found: Vec<_> = blocks.list.iter().map(|block| (block.addr, block.own, block.node)).collect();
+        let found: Vec<_> = blocks
+            .list
+            .iter()
+            .map(|block| (block.addr, block.own, block.node))
+            .collect();
         assert_eq!(
             found,
-            [(0x100, true, 0), (0x200, true, 1), (0x210, false, 10), (0x3f0, false, 11), (0x400, true, 2)]
+            [
+                (0x100, true, 0),
+                (0x200, true, 1),
+                (0x210, false, 10),
+                (0x3f0, false, 11),
+                (0x400, true, 2)
+            ]
         );
     }
 
     #[test]
     fn an_address_inside_a_block_finds_it() {
-        let blocks = Blocks::new(vec![record(100, 10, Allocator::Malloc), record(200, 0, Allocator::Malloc)], &[], 0);
+        let blocks = Blocks::new(
+            vec![record(100, 10, Allocator::Malloc), record(200, 0, Allocator::Malloc)],
+            &[],
+            0,
+        );
         let find = |addr| blocks.find(addr);
-        assert_eq!([find(99), find(100), find(109), find(110)], [None, Some(0), Some(0), None]);
+        assert_eq!(
+            [find(99), find(100), find(109), find(110)],
+            [None, Some(0), Some(0), None]
+        );
         assert_eq!([find(200), find(201), find(u64::MAX)], [Some(1), None, None]);
     }
 }

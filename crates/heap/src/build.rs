@@ -6,20 +6,22 @@
 //! - A block of Python's doors (object, mem) that a word of an object leads to is a buffer of the object. As long as
 //!   the object's stated size has room for it, it is counted there (the array of a list); otherwise it is a node of
 //!   its own (the buffer of an `array.array`, whose size nobody states).
+//!   A buffer that no word leads to is looked for among the stated sizes.
 //! - Every other block is a node, and a word anywhere into it is a reference. Words of blocks lead on to others.
 //! - Where an object and a native block hold the same address at which no block is known, as in a sampled run the
 //!   owner of a C structure and the structure's parts do, the block belongs to the object: a *relay* stands between
 //!   them.
 
-use deadweight_capture::Event;
 use deadweight_capture::read::HeapFiles;
+use deadweight_capture::{Allocator, Event};
 use rustc_hash::FxHashMap;
 
 use crate::Error;
 use crate::address::AddressIndex;
 use crate::blocks::Blocks;
+use crate::buffers;
 use crate::census::{Census, End, ObjectRecord, Source, Sources, each_event};
-use crate::graph::{Counts, Graph, Mark, NATIVE, NO_TYPE, PYTHON_BLOCK, ROOT, TRACKED};
+use crate::graph::{Counts, Graph, Mark, NATIVE, NO_TYPE, OBJECT_DOOR, PYTHON_BLOCK, ROOT, TRACKED};
 use crate::label::Label;
 use crate::weight::Recording;
 
@@ -62,7 +64,10 @@ pub(crate) fn build(files: &HeapFiles) -> Result<Built, Error> {
     let mut objects = std::mem::take(&mut census.objects);
     sort(&mut objects);
     let first_block = number(objects.len() + census.roots.len(), "objects")?;
-    number(objects.len() + census.roots.len() + census.blocks.len() + census.block_words.len(), "objects")?;
+    number(
+        objects.len() + census.roots.len() + census.blocks.len() + census.block_words.len(),
+        "objects",
+    )?;
     let blocks = Blocks::new(std::mem::take(&mut census.blocks), &objects, first_block);
     let index = AddressIndex::new(objects.iter().map(|object| object.addr).collect());
     let mut layout = Layout {
@@ -148,19 +153,22 @@ fn nodes(
         add(NO_TYPE, 0, ROOT, *edges);
     }
     for block in layout.blocks.nodes() {
-        let python = if block.python { PYTHON_BLOCK } else { 0 };
-        add(NO_TYPE, census.recording.weigh(block.size), NATIVE | python, 0);
+        let door = match block.allocator {
+            Allocator::PyObject => PYTHON_BLOCK | OBJECT_DOOR,
+            Allocator::PyMem => PYTHON_BLOCK,
+            Allocator::Malloc | Allocator::Aligned => 0,
+        };
+        add(NO_TYPE, census.recording.weigh(block.size), NATIVE | door, 0);
     }
     for _ in 0..layout.relays.len() {
         add(NO_TYPE, 0, NATIVE, 0);
     }
     graph.starts.push(start);
-    let mut counts = Counts {
+    let counts = Counts {
         references: objects.iter().map(|object| object.references).collect(),
         counted: vec![0; objects.len()],
-        known: Vec::new(),
+        known: vec![0; len],
     };
-    counts.known = counts.counted.clone();
     graph.names = std::mem::take(&mut census.names);
     Ok((graph, counts))
 }
@@ -178,7 +186,7 @@ impl Layout {
                 // A pointer into another object is no reference to it.
                 match block.own {
                     true => None,
-                    false if block.python => Some(Place::Buffer(at)),
+                    false if block.allocator.is_python() => Some(Place::Buffer(at)),
                     false => (block.node != from).then_some(Place::Node(block.node)),
                 }
             }
@@ -313,8 +321,10 @@ impl Filling {
         self.lengths[node as usize] += 1;
         if let Some(known) = self.counts.known.get_mut(target as usize) {
             *known = known.saturating_add(1);
-            if label.counted() && self.graph.has(node, TRACKED) {
-                let counted = &mut self.counts.counted[target as usize];
+            if label.counted()
+                && self.graph.has(node, TRACKED)
+                && let Some(counted) = self.counts.counted.get_mut(target as usize)
+            {
                 *counted = counted.saturating_add(1);
             }
         }
@@ -344,8 +354,8 @@ impl Filling {
         }
     }
 
-    /// Closes the gaps between the rows, adds the edges of blocks, and sorts out the marks.
-    fn finish(mut self, block_edges: &[(u32, u32)], recording: Recording) -> (Graph, Counts) {
+    /// Closes the gaps between the rows and adds the edges of blocks.
+    fn close(&mut self, block_edges: &[(u32, u32)]) {
         let graph = &mut self.graph;
         let mut end = 0u32;
         let mut more = block_edges.iter().peekable();
@@ -359,11 +369,14 @@ impl Filling {
             graph.targets.copy_within(start..start + length, end as usize);
             graph.labels.copy_within(start..start + length, end as usize);
             end += length as u32;
-            while let Some(&(_, to)) = more.next_if(|(from, _)| *from as usize == node) {
+            while let Some(&(from, to)) = more.next_if(|(from, _)| *from as usize == node) {
                 graph.targets[end as usize] = to;
                 graph.labels[end as usize] = Label::word(0);
                 end += 1;
-                if let Some(known) = self.counts.known.get_mut(to as usize) {
+                // Objects come before blocks: their rows are closed.
+                let is_owner = (to as usize) < graph.objects && has_block(graph.targets(to), from);
+                if !is_owner {
+                    let known = &mut self.counts.known[to as usize];
                     *known = known.saturating_add(1);
                 }
             }
@@ -374,8 +387,23 @@ impl Filling {
         graph.targets.shrink_to_fit();
         graph.labels.truncate(end as usize);
         graph.labels.shrink_to_fit();
-        for (at, owner) in self.claims {
-            if let Some(block) = self.layout.blocks.list.get(at) {
+        let natives = self.counts.known.get(graph.objects..).unwrap_or_default();
+        self.counts.references.extend(natives);
+    }
+
+    fn finish(mut self, block_edges: &[(u32, u32)], recording: Recording) -> (Graph, Counts) {
+        self.close(block_edges);
+        let Filling {
+            mut graph,
+            counts,
+            mut layout,
+            mut claims,
+            ..
+        } = self;
+        let reached = |node: u32| counts.known.get(node as usize).is_some_and(|&known| known > 0);
+        claims.extend(buffers::by_size(&mut layout.blocks, &graph, reached));
+        for (at, owner) in claims {
+            if let Some(block) = layout.blocks.list.get(at) {
                 graph.sizes[block.node as usize] = 0;
                 graph.marks.push(Mark {
                     node: owner,
@@ -384,13 +412,19 @@ impl Filling {
                 });
             }
         }
-        let unclaimed = self.layout.blocks.list.iter().filter(|block| block.claimed_by.is_none());
+        let unclaimed = layout.blocks.list.iter().filter(|block| block.claimed_by.is_none());
         graph.marks.extend(unclaimed.map(|block| Mark {
             node: block.node,
             stack: block.stack,
             bytes: recording.weigh(block.size),
         }));
         graph.marks.sort_unstable();
-        (self.graph, self.counts)
+        (graph, counts)
     }
+}
+
+/// Whether the block is among an object's targets. Its words come last, and it has few of them.
+fn has_block(targets: &[u32], block: u32) -> bool {
+    const MOST_WORDS: usize = 256;
+    targets.iter().rev().take(MOST_WORDS).any(|&to| to == block)
 }

@@ -22,8 +22,13 @@ fn cut(text: &str) -> String {
     }
 }
 
+/// The name in a label; there is none if the snapshot has too many of them.
 fn name(names: &Names, label: Label) -> String {
-    cut(label.name().map_or(LOST, |id| names.string(id)))
+    match label.name() {
+        Some(StringId::EMPTY) => "…".to_owned(),
+        Some(id) => cut(names.string(id)),
+        None => LOST.to_owned(),
+    }
 }
 
 fn quoted(text: &str) -> String {
@@ -41,7 +46,11 @@ fn quoted(text: &str) -> String {
 
 /// An edge as the program would write it.
 pub(crate) fn edge(names: &Names, label: Label) -> String {
-    let number = || label.number().map_or_else(|| "…".to_owned(), |number| number.to_string());
+    let number = || {
+        label
+            .number()
+            .map_or_else(|| "…".to_owned(), |number| number.to_string())
+    };
     match label.kind() {
         Kind::Attribute => format!(".{}", name(names, label)),
         Kind::Key => quoted(&name(names, label)),
@@ -91,23 +100,36 @@ fn attribute(names: &Names, links: &[Link], at: usize) -> Option<StringId> {
     let (_, first) = links.get(at)?;
     let (_, second) = links.get(at + 1)?;
     let is_name = second.kind() == Kind::Key;
-    (is_name && is_dict_edge(names, *first)).then(|| second.name()).flatten()
+    (is_name && is_dict_edge(names, *first))
+        .then(|| second.name())
+        .flatten()
 }
 
-/// Gives each step of the links, attributes joined, to `take`: the node, the edge's text, and the same without
-/// places.
-fn each_step(graph: &Graph, links: &[Link], mut take: impl FnMut(u32, String, String)) {
+/// Whether a link is that from one of the interpreter's dictionaries, as a root, to the dictionary itself.
+fn is_root_itself(graph: &Graph, (node, label): Link) -> bool {
+    let is_interpreter = |root: crate::graph::Root| root.kind == RootKind::Interpreter;
+    label.kind() == Kind::Unnamed && graph.root(node).is_some_and(is_interpreter)
+}
+
+/// Gives each step of the links, attributes joined, to `take`: what the object is called, the edge's text, and the
+/// same without places.
+fn each_step(graph: &Graph, links: &[Link], mut take: impl FnMut(String, String, String)) {
     let names = &graph.names;
     let mut at = 0;
-    while let Some(&(node, label)) = links.get(at) {
+    while let Some(&link) = links.get(at) {
+        let name = node_name(graph, link.0);
+        if is_root_itself(graph, link) && at + 1 < links.len() {
+            at += 1;
+        }
+        let (_, label) = links[at];
         match attribute(names, links, at) {
             Some(id) => {
-                let text = format!(".{}", cut(names.string(id)));
-                take(node, text.clone(), text);
+                let text = edge(names, Label::new(Kind::Attribute, id.0, false));
+                take(name, text.clone(), text);
                 at += 2;
             }
             None => {
-                take(node, edge(names, label), edge_kind(names, label));
+                take(name, edge(names, label), edge_kind(names, label));
                 at += 1;
             }
         }
@@ -117,12 +139,7 @@ fn each_step(graph: &Graph, links: &[Link], mut take: impl FnMut(u32, String, St
 /// The steps of a chain.
 pub(crate) fn steps(graph: &Graph, links: &[Link]) -> Vec<Step> {
     let mut steps = Vec::with_capacity(links.len());
-    each_step(graph, links, |node, edge, _| {
-        steps.push(Step {
-            type_name: node_name(graph, node),
-            edge,
-        });
-    });
+    each_step(graph, links, |type_name, edge, _| steps.push(Step { type_name, edge }));
     if steps.len() > LONGEST_CHAIN {
         let head = LONGEST_CHAIN / 2;
         let left_out = steps.len() - LONGEST_CHAIN;
@@ -138,8 +155,8 @@ pub(crate) fn steps(graph: &Graph, links: &[Link]) -> Vec<Step> {
 /// Types and edges of a chain as one text, without places in sequences.
 pub(crate) fn key(graph: &Graph, links: &[Link]) -> String {
     let mut key = String::new();
-    each_step(graph, links, |node, _, edge| {
-        key.push_str(&node_name(graph, node));
+    each_step(graph, links, |name, _, edge| {
+        key.push_str(&name);
         key.push('\u{1f}');
         key.push_str(&edge);
         key.push('\u{1e}');
@@ -150,13 +167,15 @@ pub(crate) fn key(graph: &Graph, links: &[Link]) -> String {
 /// A hash of the steps around a cycle that is the same wherever one begins (FNV-1a of the smallest rotation).
 pub(crate) fn fingerprint(graph: &Graph, links: &[Link]) -> u64 {
     let mut parts: Vec<String> = Vec::with_capacity(links.len());
-    each_step(graph, links, |node, _, edge| {
-        parts.push(format!("{}\u{1f}{edge}", node_name(graph, node)));
-    });
+    each_step(graph, links, |name, _, edge| parts.push(format!("{name}\u{1f}{edge}")));
     let rotations = (0..parts.len()).map(|start| parts[start..].iter().chain(&parts[..start]));
     let smallest = rotations.min_by(|a, b| a.clone().cmp(b.clone()));
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for byte in smallest.into_iter().flatten().flat_map(|part| part.bytes().chain([0x1e])) {
+    for byte in smallest
+        .into_iter()
+        .flatten()
+        .flat_map(|part| part.bytes().chain([0x1e]))
+    {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     hash

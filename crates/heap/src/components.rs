@@ -8,7 +8,9 @@ const UNSEEN: u32 = u32::MAX;
 
 /// The components that no other component of the realm leads to, by their smallest node; their nodes rise.
 pub(crate) fn sources(graph: &Graph, realms: &[Realm], realm: Realm) -> Vec<Vec<u32>> {
-    let nodes: Vec<u32> = (0..graph.len() as u32).filter(|&node| realms[node as usize] == realm).collect();
+    let nodes: Vec<u32> = (0..graph.len() as u32)
+        .filter(|&node| realms[node as usize] == realm)
+        .collect();
     if nodes.is_empty() {
         return Vec::new();
     }

@@ -48,8 +48,10 @@ pub(crate) fn groups(graph: &Graph, tree: &Tree, islands: &[Island]) -> Vec<Cycl
     let mut edges_left = MOST_EDGES;
     for island in islands {
         let links = cycle(graph, tree, &island.members, &mut edges_left);
-        let shape: Vec<(u32, Label)> =
-            links.iter().map(|&(node, label)| (graph.types[node as usize], anywhere(label))).collect();
+        let shape: Vec<(u32, Label)> = links
+            .iter()
+            .map(|&(node, label)| (graph.types[node as usize], anywhere(label)))
+            .collect();
         let at = *by_cycle.entry(shape).or_insert_with(|| {
             groups.push(Group {
                 instances: 0,
@@ -139,16 +141,22 @@ fn anywhere(label: Label) -> Label {
 
 /// The node of the component that the island is named after.
 fn principal(graph: &Graph, tree: &Tree, members: &[u32]) -> u32 {
-    let retained = |node: u32| tree.place(node).map_or(0, |place| tree.retained[place as usize].total());
+    let retained = |node: u32| {
+        tree.place(node)
+            .map_or(0, |place| tree.retained[place as usize].total())
+    };
     let score = |node: u32| {
         // What an object's dictionary of attributes retains, the object does.
-        let dicts = graph.edges(node).filter(|&(to, label)| {
-            chain::is_dict_edge(&graph.names, label) && members.binary_search(&to).is_ok()
-        });
+        let dicts = graph
+            .edges(node)
+            .filter(|&(to, label)| chain::is_dict_edge(&graph.names, label) && members.binary_search(&to).is_ok());
         dicts.fold(retained(node), |sum, (to, _)| sum.saturating_add(retained(to)))
     };
     let is_own = |node: u32| !is_builtin(graph.type_name(node));
-    let best = members.iter().copied().max_by_key(|&node| (is_own(node), score(node), Reverse(node)));
+    let best = members
+        .iter()
+        .copied()
+        .max_by_key(|&node| (is_own(node), score(node), Reverse(node)));
     best.unwrap_or(0)
 }
 

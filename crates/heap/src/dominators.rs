@@ -41,7 +41,8 @@ impl Virtual {
     }
 
     fn children(&self, node: u32) -> Option<&[u32]> {
-        node.checked_sub(self.first).map(|at| self.children[at as usize].as_slice())
+        node.checked_sub(self.first)
+            .map(|at| self.children[at as usize].as_slice())
     }
 }
 

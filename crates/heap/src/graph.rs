@@ -22,6 +22,9 @@ pub(crate) const ROOT: u8 = 16;
 /// A block of Python's own doors (object or mem) that is no object.
 pub(crate) const PYTHON_BLOCK: u8 = 32;
 
+/// Such a block came through the door for objects.
+pub(crate) const OBJECT_DOOR: u8 = 64;
+
 /// The type number of nodes that are no objects.
 pub(crate) const NO_TYPE: u32 = u32::MAX;
 
@@ -44,11 +47,12 @@ pub(crate) struct Root {
 /// Reference counts and what explains them; needed to find what is reachable, and then no more.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    /// The object's own count, cut off at the largest number.
+    /// An object's own count, cut off at the largest number; what leads to any other node.
     pub references: Vec<u32>,
-    /// References that the collector subtracts: counted edges of tracked objects.
+    /// References to an object that the collector subtracts: counted edges of tracked objects.
     pub counted: Vec<u32>,
-    /// References of any kind, roots' and scanned ones included.
+    /// Everything that leads to a node, roots and scanned words included. A block that an object has does not count
+    /// for that object: what it says of its owner is no reference.
     pub known: Vec<u32>,
 }
 

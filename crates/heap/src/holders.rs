@@ -102,7 +102,10 @@ pub(crate) fn holders(graph: &Graph, tree: &Tree, reach: &Reach, under: u32) -> 
 /// The label of the edge from a container to one of its elements.
 fn to_element(graph: &Graph, container: u32, element: u32) -> crate::label::Label {
     let between = graph.edges(container).filter(|edge| edge.0 == element);
-    between.map(|edge| edge.1).min_by_key(|label| label.kind()).unwrap_or_default()
+    between
+        .map(|edge| edge.1)
+        .min_by_key(|label| label.kind())
+        .unwrap_or_default()
 }
 
 /// Whether the search ends at this place.
@@ -115,7 +118,11 @@ fn holds(graph: &Graph, tree: &Tree, place: u32) -> Option<Found> {
     for &child in tree.children(place) {
         let child_node = tree.order[child as usize];
         let bytes = tree.retained[child as usize].total();
-        if graph.flags.get(child_node as usize).is_some_and(|flags| flags & NATIVE != 0) {
+        if graph
+            .flags
+            .get(child_node as usize)
+            .is_some_and(|flags| flags & NATIVE != 0)
+        {
             alone = alone.saturating_add(bytes);
             continue;
         }

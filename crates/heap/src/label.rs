@@ -114,11 +114,17 @@ mod tests {
         for (edge, kind, number) in cases {
             for counted in [false, true] {
                 let label = Label::of(edge, counted).unwrap();
-                assert_eq!((label.kind(), label.number(), label.counted()), (kind, Some(number), counted));
+                assert_eq!(
+                    (label.kind(), label.number(), label.counted()),
+                    (kind, Some(number), counted)
+                );
             }
         }
         assert_eq!(Label::of(EdgeLabel::Weak, true), None);
-        assert_eq!((Label::word(24).kind(), Label::word(24).number()), (Kind::Word, Some(24)));
+        assert_eq!(
+            (Label::word(24).kind(), Label::word(24).number()),
+            (Kind::Word, Some(24))
+        );
         assert_eq!(Label::of(EdgeLabel::Index(u32::MAX), true).unwrap().number(), None);
     }
 }

@@ -36,6 +36,7 @@ mod address;
 mod analyse;
 mod answer;
 mod blocks;
+mod buffers;
 mod build;
 mod census;
 mod chain;
@@ -64,7 +65,7 @@ pub use answer::{
 };
 // For deadweight-report, which may not depend on the capture crate itself.
 pub use deadweight_capture::{
-    StackId,
+    Allocator, StackId,
     read::{HeapFiles, ProcessId},
 };
 pub use error::Error;

@@ -23,7 +23,7 @@ pub(crate) struct Names {
 }
 
 /// Attributes that lead everywhere and explain nothing.
-const DETOURS: [&[u8]; 8] = [
+const DETOURS: [&[u8]; 15] = [
     b"__globals__",
     b"__builtins__",
     b"__spec__",
@@ -32,6 +32,14 @@ const DETOURS: [&[u8]; 8] = [
     b"__bases__",
     b"__mro__",
     b"__subclasses__",
+    // Of frames.
+    b"f_back",
+    b"f_builtins",
+    b"f_code",
+    b"f_func",
+    b"f_globals",
+    b"frame",
+    b"tb_frame",
 ];
 
 impl Names {

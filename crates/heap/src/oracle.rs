@@ -212,9 +212,9 @@ fn native_memory_without_an_owner_is_told_from_that_of_the_dead() {
     let mut graph = graph(6, &edges, &[TRACKED, TRACKED, NATIVE, NATIVE, NATIVE, NATIVE]);
     graph.objects = 2;
     let mut counts = Counts {
-        references: vec![1, 1],
+        references: vec![1, 1, 1, 1, 0, 1],
         counted: vec![1, 0],
-        known: vec![1, 1],
+        known: vec![1, 1, 1, 1, 0, 1],
     };
     let found = reach(&mut graph, &mut counts);
     use Realm::{Garbage, Unowned};

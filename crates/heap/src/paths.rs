@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use deadweight_capture::RootKind;
+
 use crate::chain::Link;
 use crate::graph::Graph;
 use crate::label::{Kind, Label};
@@ -39,7 +41,7 @@ impl Paths {
                         if reach.realms[to as usize] != Realm::Live || paths.before[to as usize] != NOBODY {
                             continue;
                         }
-                        if is_detour(graph, label) {
+                        if is_detour(graph, from, label) {
                             later.push_back((from, to));
                         } else {
                             paths.before[to as usize] = from;
@@ -63,7 +65,11 @@ impl Paths {
     pub fn to(&self, graph: &Graph, node: u32) -> Vec<Link> {
         let mut links = Vec::new();
         let mut at = node;
-        while let Some(&before) = self.before.get(at as usize).filter(|&&before| before != NOBODY && before != at) {
+        while let Some(&before) = self
+            .before
+            .get(at as usize)
+            .filter(|&&before| before != NOBODY && before != at)
+        {
             links.push((before, best_label(graph, before, at)));
             at = before;
         }
@@ -72,8 +78,10 @@ impl Paths {
     }
 }
 
-fn is_detour(graph: &Graph, label: Label) -> bool {
+fn is_detour(graph: &Graph, from: u32, label: Label) -> bool {
     match label.kind() {
+        // The interpreter's dictionaries have no other edge.
+        Kind::Unnamed if graph.root(from).is_some_and(|root| root.kind == RootKind::Interpreter) => false,
         Kind::Type | Kind::Unnamed | Kind::Word => true,
         Kind::Attribute => label.name().is_some_and(|name| graph.names.is_detour(name)),
         _ => false,
@@ -84,6 +92,6 @@ fn is_detour(graph: &Graph, label: Label) -> bool {
 fn best_label(graph: &Graph, from: u32, to: u32) -> Label {
     let between = graph.edges(from).filter(|edge| edge.0 == to).map(|edge| edge.1);
     between
-        .min_by_key(|label| (is_detour(graph, *label), label.kind()))
+        .min_by_key(|label| (is_detour(graph, from, *label), label.kind()))
         .unwrap_or_default()
 }

@@ -8,7 +8,7 @@
 //! objects and blocks. If these explain the rest, and nothing that is alive by itself leads to the object, it is
 //! *hidden*: nobody can use it, and the collector will never free it.
 
-use crate::graph::{Counts, Graph, IMMORTAL, NATIVE, TRACKED, UNEXPLAINED};
+use crate::graph::{Counts, Graph, IMMORTAL, TRACKED, UNEXPLAINED};
 
 /// Whose a node is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -25,6 +25,8 @@ pub(crate) enum Realm {
     Garbage = 3,
     /// Unreachable, and the collector would not free it.
     Hidden = 4,
+    /// While the realms are made: garbage, unless something that stays leads to it.
+    Doomed = 5,
 }
 
 /// The realm of each node, and what keeps each realm's nodes alive.
@@ -56,13 +58,25 @@ pub(crate) fn reach(graph: &mut Graph, counts: &mut Counts) -> Reach {
     let mut live_roots: Vec<u32> = graph.root_nodes().collect();
     let alive_by_itself = |node: &u32| graph.has(*node, IMMORTAL | UNEXPLAINED);
     live_roots.extend((0..graph.objects as u32).filter(alive_by_itself));
-    live_roots.retain(|&node| walk.realms[node as usize] == Realm::None);
+    live_roots.retain(|&node| !matches!(walk.realms[node as usize], Realm::Garbage | Realm::Doomed));
     for &node in &live_roots {
         walk.from(node, Realm::Live);
     }
-    let mut unowned_roots = walk.unowned_sources();
+    let natives = graph.root_nodes().end..graph.len() as u32;
+    let mut unowned_roots: Vec<u32> = natives
+        .clone()
+        .filter(|&node| counts.known[node as usize] == 0)
+        .collect();
+    for &node in &unowned_roots {
+        walk.from(node, Realm::Unowned);
+    }
     for node in 0..graph.objects as u32 {
-        walk.from(node, Realm::Hidden);
+        if walk.realms[node as usize] == Realm::None {
+            walk.from(node, Realm::Hidden);
+        }
+    }
+    for realm in walk.realms.iter_mut().filter(|realm| **realm == Realm::Doomed) {
+        *realm = Realm::Garbage;
     }
     // All objects are somebody's now: what garbage leads to and nobody has is native memory.
     for node in 0..graph.objects as u32 {
@@ -71,7 +85,7 @@ pub(crate) fn reach(graph: &mut Graph, counts: &mut Counts) -> Reach {
         }
     }
     // Native memory in circles that nothing leads to.
-    for node in graph.objects as u32..graph.len() as u32 {
+    for node in natives {
         if walk.from(node, Realm::Unowned) {
             unowned_roots.push(node);
         }
@@ -115,11 +129,11 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Frees all tracked objects that are not alive, and whatever has no reference left then.
+    /// Frees all tracked objects that are not alive, and dooms whatever has no reference left then.
     fn free(&mut self, alive: &[bool], references: &mut [u32]) {
         let graph = self.graph;
-        for node in 0..graph.objects {
-            if graph.flags[node] & TRACKED != 0 && !alive[node] {
+        for (node, alive) in alive.iter().enumerate() {
+            if graph.flags[node] & TRACKED != 0 && !alive {
                 self.realms[node] = Realm::Garbage;
                 self.stack.push(node as u32);
             }
@@ -127,27 +141,32 @@ impl Walk<'_> {
         while let Some(from) = self.stack.pop() {
             for &to in graph.targets(from) {
                 let at = to as usize;
-                if at >= graph.objects || self.realms[at] == Realm::Garbage || graph.flags[at] & IMMORTAL != 0 {
+                if self.realms[at] != Realm::None || graph.flags[at] & IMMORTAL != 0 {
                     continue;
                 }
                 references[at] = references[at].saturating_sub(1);
                 if references[at] == 0 {
-                    self.realms[at] = Realm::Garbage;
+                    self.realms[at] = Realm::Doomed;
                     self.stack.push(to);
                 }
             }
         }
     }
 
-    /// Gives everything that the node leads to, and that is nobody's, to the realm; `false` if the node itself is
-    /// somebody's.
+    /// Gives the node and everything that it leads to, and that is nobody's yet, to the realm; `false` if the node
+    /// is somebody's. What is doomed is saved by live and by hidden objects.
     fn from(&mut self, node: u32, realm: Realm) -> bool {
-        let free = self.realms[node as usize] == Realm::None;
+        let free = Self::takes(self.realms[node as usize], realm);
         if free {
             self.realms[node as usize] = realm;
             self.beyond(node, realm);
         }
         free
+    }
+
+    #[inline]
+    fn takes(from: Realm, realm: Realm) -> bool {
+        from == Realm::None || from == Realm::Doomed && matches!(realm, Realm::Live | Realm::Hidden)
     }
 
     /// The same without the node itself.
@@ -156,31 +175,11 @@ impl Walk<'_> {
         while let Some(from) = self.stack.pop() {
             for &to in self.graph.targets(from) {
                 let place = &mut self.realms[to as usize];
-                if *place == Realm::None {
+                if Self::takes(*place, realm) {
                     *place = realm;
                     self.stack.push(to);
                 }
             }
         }
-    }
-
-    /// Native memory that nothing leads to, and everything beyond it.
-    fn unowned_sources(&mut self) -> Vec<u32> {
-        let graph = self.graph;
-        let first = graph.objects + graph.roots.len();
-        let mut led_to = vec![false; graph.len() - first];
-        for &to in &graph.targets {
-            if let Some(at) = (to as usize).checked_sub(first) {
-                led_to[at] = true;
-            }
-        }
-        let sources: Vec<u32> = (first..graph.len())
-            .filter(|&node| !led_to[node - first] && graph.flags[node] & NATIVE != 0)
-            .map(|node| node as u32)
-            .collect();
-        for &node in &sources {
-            self.from(node, Realm::Unowned);
-        }
-        sources
     }
 }

@@ -29,9 +29,15 @@ pub(crate) fn own(graph: &Graph, node: u32) -> Split {
     };
     let size = graph.sizes[node as usize];
     if flags & NATIVE != 0 && flags & PYTHON_BLOCK == 0 {
-        Split { python: 0, native: size }
+        Split {
+            python: 0,
+            native: size,
+        }
     } else {
-        Split { python: size, native: 0 }
+        Split {
+            python: size,
+            native: 0,
+        }
     }
 }
 
@@ -80,7 +86,10 @@ impl Tree {
 
     /// The place of a node, if it is in the tree.
     pub fn place(&self, node: u32) -> Option<u32> {
-        self.numbers.get(node as usize).copied().filter(|&number| number != NOT_THERE)
+        self.numbers
+            .get(node as usize)
+            .copied()
+            .filter(|&number| number != NOT_THERE)
     }
 
     /// The places of what a node dominates at once.

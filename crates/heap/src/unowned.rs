@@ -2,11 +2,11 @@
 
 use std::cmp::Reverse;
 
-use deadweight_capture::StackId;
+use deadweight_capture::{Allocator, StackId};
 use rustc_hash::FxHashMap;
 
 use crate::answer::{Amount, Unexplained, Unowned};
-use crate::graph::{Counts, Graph, IMMORTAL, Mark, NATIVE, PYTHON_BLOCK, UNEXPLAINED};
+use crate::graph::{Counts, Graph, IMMORTAL, Mark, NATIVE, OBJECT_DOOR, PYTHON_BLOCK, UNEXPLAINED};
 use crate::reach::Realm;
 use crate::retained::Tree;
 
@@ -29,27 +29,31 @@ const INTERPRETERS_OWN: [&str; 8] = [
 
 /// Blocks that no object leads to, by stack.
 pub(crate) fn unowned(graph: &Graph, realms: &[Realm]) -> Vec<Unowned> {
-    let mut sums: FxHashMap<(StackId, bool), (u64, u64)> = FxHashMap::default();
+    let mut sums: FxHashMap<(StackId, Allocator), (u64, u64)> = FxHashMap::default();
     for mark in &graph.marks {
         let node = mark.node as usize;
         if realms[node] == Realm::Unowned && graph.flags[node] & NATIVE != 0 {
-            let python = graph.flags[node] & PYTHON_BLOCK != 0;
-            let sum = sums.entry((mark.stack, python)).or_default();
+            let allocator = match graph.flags[node] & (PYTHON_BLOCK | OBJECT_DOOR) {
+                0 => Allocator::Malloc,
+                PYTHON_BLOCK => Allocator::PyMem,
+                _ => Allocator::PyObject,
+            };
+            let sum = sums.entry((mark.stack, allocator)).or_default();
             sum.0 += 1;
             sum.1 = sum.1.saturating_add(mark.bytes);
         }
     }
     let mut list: Vec<Unowned> = sums
         .into_iter()
-        .map(|((stack, python), (blocks, bytes))| Unowned {
+        .map(|((stack, allocator), (blocks, bytes))| Unowned {
             stack,
-            python,
+            allocator,
             blocks,
             bytes,
         })
         .filter(|part| part.bytes >= SMALLEST)
         .collect();
-    list.sort_by_key(|part| (Reverse(part.bytes), part.stack, part.python));
+    list.sort_by_key(|part| (Reverse(part.bytes), part.stack, part.allocator));
     list.truncate(MOST);
     list
 }
@@ -70,7 +74,11 @@ pub(crate) fn without_finder(graph: &Graph, counts: &Counts) -> Vec<u32> {
 pub(crate) fn unexplained(graph: &Graph, tree: &Tree, nodes: &[u32]) -> Vec<Unexplained> {
     let stack_of = |node: u32| {
         let at = graph.marks.partition_point(|mark: &Mark| mark.node < node);
-        graph.marks.get(at).filter(|mark| mark.node == node).map(|mark| mark.stack)
+        graph
+            .marks
+            .get(at)
+            .filter(|mark| mark.node == node)
+            .map(|mark| mark.stack)
     };
     let mut sums: FxHashMap<(u32, Option<StackId>), Amount> = FxHashMap::default();
     for &node in nodes {

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use deadweight_analysis::Analysis;
 use deadweight_analysis::manifest::Manifest;
+use deadweight_heap::SnapshotAnswer;
 
 use crate::model::{Churn, End, Ledger, Mode, Peak, Process, Report, Run, SCHEMA};
 use crate::sites::{By, Rows, churned};
-use crate::{calltree, findings, processes, units, warnings};
+use crate::{calltree, findings, names, processes, units, warnings};
 
 /// What a report is to contain, and whose code is the user's.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,8 +112,13 @@ fn peak(
 }
 
 /// Makes the report of a run. Without a manifest (the supervisor was killed before it wrote one) what only it knew
-/// is missing.
-pub fn build(manifest: Option<&Manifest>, analysis: &Analysis, options: &BuildOptions) -> Report {
+/// is missing; without answers of heap snapshots, what keeps memory alive.
+pub fn build(
+    manifest: Option<&Manifest>,
+    analysis: &Analysis,
+    heaps: &[SnapshotAnswer],
+    options: &BuildOptions,
+) -> Report {
     let rows = Rows::new(analysis, &options.user_roots);
     let started = processes::started_pid(manifest, analysis);
     let processes = processes::merge(manifest, analysis);
@@ -136,6 +142,15 @@ pub fn build(manifest: Option<&Manifest>, analysis: &Analysis, options: &BuildOp
         processes,
         next_step: None,
     };
-    findings::find(&rows, started, &mut report);
+    let about_heaps = heaps.iter().flat_map(|heap| &heap.warnings);
+    report
+        .warnings
+        .extend(about_heaps.map(|warning| names::clean(warning).into_owned()));
+    let evidence = findings::heap::Evidence {
+        snapshots: heaps,
+        rows: &rows,
+        peak_nanos: analysis.peak.nanos,
+    };
+    findings::find(&evidence, started, &mut report);
     report
 }

@@ -1,4 +1,4 @@
-//! What the recorded amounts alone can tell to be wrong or worth knowing.
+//! What is wrong or worth knowing. Here is what the recorded amounts alone can tell.
 //!
 //! A healthy run has no finding above [`Severity::Low`], so each kind is held to what it can prove:
 //!
@@ -8,6 +8,10 @@
 //!   [`CHILDREN_LARGE`] on and if a process of the run was killed because memory ran out.
 //! - `peak_spike`, low: lines whose memory at the peak was mostly freed by the end and was at least
 //!   [`SPIKE_PERCENT`] of the peak. When it was freed cannot be told here, so nothing is said about it.
+//!
+//! What heap snapshots tell is in [`heap`].
+
+pub(crate) mod heap;
 
 use deadweight_analysis::Amount;
 use deadweight_analysis::manifest::{Exit, ExitKind};
@@ -177,10 +181,12 @@ fn peak_spikes(rows: &Rows<'_>, report: &Report) -> Vec<Finding> {
 }
 
 /// All findings of a report that has everything else, the gravest first, then by bytes.
-pub(crate) fn find(rows: &Rows<'_>, started: Option<u32>, report: &mut Report) {
+pub(crate) fn find(evidence: &heap::Evidence<'_>, started: Option<u32>, report: &mut Report) {
+    let rows = evidence.rows;
     report.findings = out_of_memory(report);
     let more: Vec<Finding> = child_process(rows, started, report)
         .into_iter()
+        .chain(heap::find(evidence, report))
         .chain(peak_spikes(rows, report))
         .collect();
     report.findings.extend(more);

@@ -1,8 +1,8 @@
 //! What a run's memory looked like, as a [`Report`], and the views of it: text, JSON, collapsed stacks, flame
 //! graph, speedscope.
 //!
-//! [`build`] joins what the replay answers ([`deadweight_analysis::Analysis`]) with what the supervisor saw
-//! ([`deadweight_analysis::manifest::Manifest`]). A view writes to the `Write` that it is given and does nothing
+//! [`build()`] joins what the replay answers ([`deadweight_analysis::Analysis`]), what heap snapshots answer
+//! ([`deadweight_heap::SnapshotAnswer`]) and what the supervisor saw ([`deadweight_analysis::manifest::Manifest`]). A view writes to the `Write` that it is given and does nothing
 //! else: no files, no terminal, no clock.
 //!
 //! # Constraints
@@ -14,7 +14,7 @@
 //! - Sizes, percents and durations are worded in one place only (`units`).
 //!
 //! # What it does not do
-//! It replays nothing and holds nothing to be a leak: that needs heap snapshots.
+//! It replays nothing and reads no heap: it judges what those who do answer.
 //!
 //! # Example
 //! ```
@@ -28,7 +28,7 @@
 //!     processes: Vec::new(),
 //!     warnings: Vec::new(),
 //! };
-//! let report = build(None, &nothing, &BuildOptions::default());
+//! let report = build(None, &nothing, &[], &BuildOptions::default());
 //! let mut out = Vec::new();
 //! json::render(&report, &mut out)?;
 //! assert!(out.starts_with(b"{\n  \"schema\": \"deadweight.report/1\""));

@@ -200,6 +200,14 @@ pub enum FindingKind {
     OutOfMemory,
     /// The peak belongs to other processes than the started one.
     ChildProcess,
+    /// Objects that only a cycle of references keeps alive: the collector would free them.
+    CyclicGarbage,
+    /// Unreachable objects that the collector will never free: it cannot see the cycle, or a reference was lost.
+    Uncollectable,
+    /// A reachable object that holds more from snapshot to snapshot; the chain begins at the root.
+    GrowingHolder,
+    /// Blocks that no Python object has, and that become more.
+    NativeLeak,
     /// Memory that was live at the peak and freed after it.
     PeakSpike,
 }

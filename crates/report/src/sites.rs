@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use deadweight_analysis::{Amount, Analysis, FrameName, StackAmounts};
+use deadweight_analysis::{Amount, Analysis, FrameName, ProcessId, StackAmounts};
 
 use crate::collapsed;
 use crate::model::{Line, Site};
@@ -73,6 +73,11 @@ impl<'a> Rows<'a> {
             }
         }
         Rows { analysis, list }
+    }
+
+    /// Where a process is in the analysis.
+    pub(crate) fn index_of(&self, process: ProcessId) -> Option<usize> {
+        self.analysis.processes.iter().position(|answer| answer.id == process)
     }
 
     /// The frames of a row, innermost first.

@@ -1,5 +1,6 @@
 //! The report as a person reads it in a terminal.
 
+mod found;
 mod layout;
 mod tables;
 
@@ -72,7 +73,7 @@ fn write(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()
     match report.peak.heap_bytes {
         Some(heap) if heap > 0 => {
             peak(page, report, heap)?;
-            found(page, report)?;
+            found::grave(page, report)?;
             lines(page, report, heap, extent)?;
             if extent.tables {
                 page.heading("Call tree of the peak (outermost call first):")?;
@@ -86,7 +87,7 @@ fn write(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()
         }
         _ => {
             nothing(page, report)?;
-            found(page, report)?;
+            found::grave(page, report)?;
             notes(page, report)?;
         }
     }
@@ -206,27 +207,6 @@ fn peak(page: &mut Page<'_>, report: &Report, heap: u64) -> io::Result<()> {
         text.push_str(&format!("; resident at most {}", units::size(rss)));
     }
     page.wrapped((Paint::Bold, "Peak: "), "  ", (Paint::Plain, &text))
-}
-
-/// The findings that should be looked at, each with what to do.
-fn found(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
-    let is_grave = |found: &&Finding| found.severity != Severity::Low;
-    let grave: Vec<&Finding> = report.findings.iter().filter(is_grave).collect();
-    if !grave.is_empty() {
-        page.heading("Found:")?;
-    }
-    for found in grave {
-        let paint = if found.severity == Severity::High {
-            Paint::Red
-        } else {
-            Paint::Yellow
-        };
-        page.wrapped((paint, "  ! "), "    ", (Paint::Plain, &names::clean(&found.title)))?;
-        if let Some(suggestion) = &found.suggestion {
-            page.wrapped((Paint::Plain, "    "), "    ", (Paint::Dim, &names::clean(suggestion)))?;
-        }
-    }
-    Ok(())
 }
 
 /// The findings that a healthy run may have.

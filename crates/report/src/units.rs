@@ -50,8 +50,8 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// A number with its noun: `1 process`, `3,000 processes`.
-pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+/// A number with commas: `3,000`.
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -60,7 +60,12 @@ pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
         }
         grouped.push(digit);
     }
-    format!("{grouped} {}", if number == 1 { one } else { many })
+    grouped
+}
+
+/// A number with its noun: `1 process`, `3,000 processes`.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
 
 /// Whether a word belongs to the number before it and must not begin a line.

@@ -21,15 +21,32 @@ fn memory_that_an_object_states_is_counted_once() {
     // A word may point into the middle of a native block.
     heap.plain(0x3000, "numpy.ndarray", 112, 1).word(16, 0x300_0100);
     heap.malloc(0x300_0000, MIB, 4);
-    heap.frame("main", "a", 0x1000).frame("main", "b", 0x2000).frame("main", "c", 0x3000);
+    heap.frame("main", "a", 0x1000)
+        .frame("main", "b", 0x2000)
+        .frame("main", "c", 0x3000);
     let answer = heap.end().answer();
     assert_eq!(answer.all.python_bytes, 56 + 8 * MIB + 64 + 4 * MIB + 112);
     assert_eq!(answer.all.native_bytes, MIB);
     assert_eq!(answer.unowned, []);
-    let found: Vec<_> = answer.holders.iter().map(|holder| (holder.type_name.as_str(), holder.amount.bytes())).collect();
-    assert_eq!(found, [("list", 56 + 8 * MIB), ("array.array", 64 + 4 * MIB), ("numpy.ndarray", 112 + MIB)]);
+    let found: Vec<_> = answer
+        .holders
+        .iter()
+        .map(|holder| (holder.type_name.as_str(), holder.amount.bytes()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("list", 56 + 8 * MIB),
+            ("array.array", 64 + 4 * MIB),
+            ("numpy.ndarray", 112 + MIB)
+        ]
+    );
     // Where they were made: the list itself at one line, its array at another.
-    let stacks: Vec<_> = answer.holders[0].stacks.iter().map(|part| (part.stack.0, part.bytes)).collect();
+    let stacks: Vec<_> = answer.holders[0]
+        .stacks
+        .iter()
+        .map(|part| (part.stack.0, part.bytes))
+        .collect();
     assert_eq!(stacks, [(2, 8 * MIB), (1, 72)]);
 }
 
@@ -44,13 +61,65 @@ fn blocks_that_nothing_leads_to_are_listed_by_stack() {
     // Of a chain of blocks, the first is nobody's and the others are the first one's.
     heap.malloc(0x8000_0000, MIB, 8).word(0, 0x100_0000);
     let answer = heap.end().answer();
-    let expected = |stack, python, blocks, bytes| Unowned {
+    let expected = |stack, allocator, blocks, bytes| Unowned {
         stack: StackId(stack),
-        python,
+        allocator,
         blocks,
         bytes,
     };
-    assert_eq!(answer.unowned, [expected(9, true, 5, 25 * MIB), expected(8, false, 6, 6 * MIB)]);
+    assert_eq!(
+        answer.unowned,
+        [
+            expected(9, Allocator::PyObject, 5, 25 * MIB),
+            expected(8, Allocator::Malloc, 6, 6 * MIB)
+        ]
+    );
+}
+
+#[test]
+fn a_buffer_that_no_word_leads_to_is_found_by_its_size() {
+    let mut heap = Snapshot::new();
+    heap.tracked(0x1000, "dict", 64 + 9 * MIB, 1);
+    heap.block(0x100_0000, 9 * MIB, 2, Allocator::PyObject);
+    // A lost str is not taken for the buffer of another str.
+    heap.plain(0x2000, "str", 5 * MIB + 20, 1);
+    heap.block(0x900_0000, 5 * MIB, 3, Allocator::PyObject);
+    heap.frame("main", "a", 0x1000).frame("main", "b", 0x2000);
+    let answer = heap.end().answer();
+    let unowned: Vec<_> = answer.unowned.iter().map(|part| (part.stack.0, part.bytes)).collect();
+    assert_eq!(unowned, [(3, 5 * MIB)]);
+    assert_eq!(answer.all.python_bytes, 64 + 9 * MIB + 10 * MIB + 20);
+    assert_eq!(answer.holders[0].stacks[0].stack.0, 2);
+}
+
+#[test]
+fn the_elements_of_an_array_that_dies_die_with_it() {
+    let mut heap = Snapshot::new();
+    // A cycle holds an array, whose native buffer holds two strings; one of them has a variable, too.
+    heap.tracked(0x1000, "app.Table", 48, 1)
+        .attr("me", 0x1000)
+        .attr("names", 0x2000);
+    heap.plain(0x2000, "numpy.ndarray", 112, 1).word(16, 0x10_0000);
+    heap.plain(0x3000, "str", 1000, 1).plain(0x4000, "str", 2000, 2);
+    heap.frame("main", "name", 0x4000);
+    heap.malloc(0x10_0000, MIB, 1).word(0, 0x3000).word(8, 0x4000);
+    let answer = heap.end().answer();
+    assert_eq!(
+        (answer.garbage.objects, answer.garbage.python_bytes),
+        (3, 48 + 112 + 1000)
+    );
+    assert_eq!((answer.garbage.native_bytes, answer.hidden.objects), (MIB, 0));
+}
+
+#[test]
+fn a_block_that_knows_its_owner_does_not_explain_the_owners_life() {
+    let mut heap = Snapshot::new();
+    // Native code holds the object; the object's C structure points back to it.
+    heap.tracked(0x1000, "native.Window", 48, 1).word(16, 0x10_0000);
+    heap.malloc(0x10_0000, MIB, 1).word(0, 0x1000);
+    let answer = heap.end().answer();
+    assert_eq!((answer.hidden.objects, answer.garbage.objects), (0, 0));
+    assert_eq!(answer.holders[0].type_name, "native.Window");
 }
 
 #[test]
@@ -77,7 +146,11 @@ fn types_retain_what_would_go_with_all_of_them() {
     heap.plain(0x3000, "str", 1000, 1);
     heap.frame("main", "n", 0x1000);
     let answer = heap.end().answer();
-    let found: Vec<_> = answer.types.iter().map(|of| (of.type_name.as_str(), of.objects, of.bytes, of.retained_bytes)).collect();
+    let found: Vec<_> = answer
+        .types
+        .iter()
+        .map(|of| (of.type_name.as_str(), of.objects, of.bytes, of.retained_bytes))
+        .collect();
     assert_eq!(found, [("app.Node", 2, 200, 1200), ("str", 1, 1000, 1000)]);
 }
 
@@ -86,7 +159,9 @@ fn the_block_of_an_object_may_come_between_its_events() {
     let mut heap = Snapshot::new();
     heap.exact = true;
     heap.tracked(0x1000, "app.Node", 48, 1);
-    heap.block(0x1000 - 16, 64, 1, Allocator::PyObject).attr("text", 0x2000).word(16, 0x10_0000);
+    heap.block(0x1000 - 16, 64, 1, Allocator::PyObject)
+        .attr("text", 0x2000)
+        .word(16, 0x10_0000);
     heap.malloc(0x10_0000, MIB, 2);
     heap.plain(0x2000, "str", 1000, 1);
     heap.frame("main", "n", 0x1000);

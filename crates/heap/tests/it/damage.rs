@@ -10,7 +10,9 @@ use crate::snapshot::{Snapshot, analyse};
 fn cycle() -> Snapshot {
     let mut heap = Snapshot::new();
     heap.tracked(0x1000, "app.Node", 48, 1).attr("other", 0x2000);
-    heap.tracked(0x2000, "app.Node", 48, 1).attr("other", 0x1000).word(16, 0x10_0000);
+    heap.tracked(0x2000, "app.Node", 48, 1)
+        .attr("other", 0x1000)
+        .word(16, 0x10_0000);
     heap.malloc(0x10_0000, 1 << 20, 1).word(0, 0x10_0000);
     heap.tracked(0x3000, "list", 1 << 20, 1);
     heap.frame("main", "x", 0x3000);
@@ -22,7 +24,11 @@ fn a_snapshot_without_its_end_answers_no_garbage() {
     let answer = cycle().answer();
     assert!(!answer.complete);
     assert_eq!((answer.garbage, answer.cycles.len()), (Amount::default(), 0));
-    assert!(answer.warnings[0].contains("not written to its end"), "{:?}", answer.warnings);
+    assert!(
+        answer.warnings[0].contains("not written to its end"),
+        "{:?}",
+        answer.warnings
+    );
     assert_eq!(answer.holders[0].type_name, "list");
     assert_eq!(cycle().end().answer().garbage.objects, 2);
 }
@@ -39,7 +45,11 @@ fn a_missing_file_is_told_and_costs_the_garbage() {
     let bytes = cycle().end().bytes();
     let answer = analyse(&[&bytes, b"nonsense"], 0).unwrap();
     assert!(!answer.complete);
-    assert!(answer.warnings[0].contains("a part of the heap snapshot is missing"), "{:?}", answer.warnings);
+    assert!(
+        answer.warnings[0].contains("a part of the heap snapshot is missing"),
+        "{:?}",
+        answer.warnings
+    );
 }
 
 #[test]
@@ -66,8 +76,15 @@ fn arb_event() -> impl Strategy<Value = Event<'static>> {
         8 => EdgeLabel::Unnamed(number),
         _ => EdgeLabel::Weak,
     });
-    let object = (addr.clone(), small.clone(), number.clone(), 0u64..4, any::<bool>(), 0u32..3).prop_map(
-        |(addr, kind, size, references, tracked, prefix)| {
+    let object = (
+        addr.clone(),
+        small.clone(),
+        number.clone(),
+        0u64..4,
+        any::<bool>(),
+        0u32..3,
+    )
+        .prop_map(|(addr, kind, size, references, tracked, prefix)| {
             Event::HeapObject(HeapObject {
                 addr,
                 type_id: TypeId(kind),
@@ -76,8 +93,7 @@ fn arb_event() -> impl Strategy<Value = Event<'static>> {
                 tracked,
                 prefix: prefix * 16,
             })
-        },
-    );
+        });
     let text = prop::sample::select(vec![&b"__dict__"[..], b"name", b"\xff\x00", b""]);
     prop_oneof![
         8 => object,

@@ -18,8 +18,10 @@ fn titles(count: u64) -> Snapshot {
     for i in 0..count {
         let (title, element, document) = (0x1_0000 + i * 0x100, 0x2_0000 + i * 0x100, 0x3_0000 + i * 0x100);
         let xml = 0x5_0000_0000 + i * 0x100_0000;
-        heap.plain(title, "lxml.etree._ElementUnicodeResult", 80, 1).attr("_parent", element);
-        heap.tracked(element, "lxml.etree._Element", 72, 1).attr("_doc", document);
+        heap.plain(title, "lxml.etree._ElementUnicodeResult", 80, 1)
+            .attr("_parent", element);
+        heap.tracked(element, "lxml.etree._Element", 72, 1)
+            .attr("_doc", document);
         // The document's C structure is not recorded, but its parts refer to it.
         heap.tracked(document, "lxml.etree._Document", 80, 1).word(24, xml);
         for part in 0..100 {
@@ -36,7 +38,10 @@ fn strings_in_a_local_list_hold_their_documents() {
     let holder = &answer.holders[0];
     assert_eq!(chain(&holder.path), ["frame main<local titles>", "list[0]"]);
     let elements = holder.elements.as_ref().unwrap();
-    assert_eq!((elements.type_name.as_str(), elements.count), ("lxml.etree._ElementUnicodeResult", 12));
+    assert_eq!(
+        (elements.type_name.as_str(), elements.count),
+        ("lxml.etree._ElementUnicodeResult", 12)
+    );
     // Each sampled block stands for 64 KiB.
     assert!(holder.amount.native_bytes >= 12 * 100 * 65_536, "{:?}", holder.amount);
     assert_eq!(holder.stacks[0].stack.0, 4);
@@ -46,7 +51,8 @@ fn strings_in_a_local_list_hold_their_documents() {
 #[test]
 fn a_class_attribute_is_found_through_the_modules() {
     let mut heap = Snapshot::new();
-    heap.tracked(0x1000, "dict", 9000, 1).key("matplotlib._pylab_helpers", 0x2000);
+    heap.tracked(0x1000, "dict", 9000, 1)
+        .key("matplotlib._pylab_helpers", 0x2000);
     heap.tracked(0x2000, "module", 72, 1).attr("__dict__", 0x3000);
     heap.tracked(0x3000, "dict", 300, 1).key("Gcf", 0x4000);
     heap.tracked(0x4000, "type", 1000, 1).attr("__dict__", 0x5000);
@@ -58,15 +64,23 @@ fn a_class_attribute_is_found_through_the_modules() {
     }
     for i in 0..8 {
         let (manager, figure) = (0x1_0000 + i * 0x100, 0x2_0000 + i * 0x100);
-        heap.tracked(manager, "matplotlib.backend_bases.FigureManagerBase", 48, 2).attr("canvas", figure);
-        heap.tracked(figure, "matplotlib.backends.FigureCanvasAgg", 4 * MIB, 1).attr("manager", manager);
+        heap.tracked(manager, "matplotlib.backend_bases.FigureManagerBase", 48, 2)
+            .attr("canvas", figure);
+        heap.tracked(figure, "matplotlib.backends.FigureCanvasAgg", 4 * MIB, 1)
+            .attr("manager", manager);
     }
-    heap.interpreter("sys.modules").edge(0x1000, EdgeLabel::Unnamed(0), false);
+    heap.interpreter("sys.modules")
+        .edge(0x1000, EdgeLabel::Unnamed(0), false);
     let answer = heap.end().answer();
     let holder = &answer.holders[0];
     assert_eq!(
-        chain(&holder.path)[1..],
-        ["dict['matplotlib._pylab_helpers']", "module.Gcf", "type.figs", "OrderedDict[1]"]
+        chain(&holder.path),
+        [
+            "modules['matplotlib._pylab_helpers']",
+            "module.Gcf",
+            "type.figs",
+            "OrderedDict[1]"
+        ]
     );
     assert_eq!(holder.elements.as_ref().unwrap().count, 8);
     assert!(holder.rooted);
@@ -75,11 +89,16 @@ fn a_class_attribute_is_found_through_the_modules() {
 #[test]
 fn one_large_object_is_a_holder() {
     let mut heap = Snapshot::new();
-    heap.tracked(0x1000, "app.Cache", 48, 1).attr("data", 0x2000).attr("name", 0x3000);
+    heap.tracked(0x1000, "app.Cache", 48, 1)
+        .attr("data", 0x2000)
+        .attr("name", 0x3000);
     heap.plain(0x2000, "bytearray", 30 * MIB, 1).plain(0x3000, "str", 50, 1);
     let answer = heap.frame("main", "cache", 0x1000).end().answer();
     let holder = &answer.holders[0];
-    assert_eq!(chain(&holder.path), ["frame main<local cache>", "Cache.data", "bytearray"]);
+    assert_eq!(
+        chain(&holder.path),
+        ["frame main<local cache>", "Cache.data", "bytearray"]
+    );
     assert_eq!((holder.elements.clone(), holder.amount.bytes()), (None, 30 * MIB));
 }
 
@@ -96,7 +115,11 @@ fn the_functions_of_a_module_are_no_elements() {
     }
     let answer = heap.interpreter("sys.modules").key("big", 0x1000).end().answer();
     // Each function is large, but together they are no container's elements.
-    assert!(answer.holders.iter().all(|holder| holder.elements.is_none()), "{:?}", answer.holders);
+    assert!(
+        answer.holders.iter().all(|holder| holder.elements.is_none()),
+        "{:?}",
+        answer.holders
+    );
 }
 
 #[test]
@@ -126,7 +149,11 @@ fn a_path_prefers_names_to_detours() {
     heap.tracked(0x4000, "bytearray", 3 * MIB, 1);
     heap.tracked(0x5000, "dict", 300, 1).key("app", 0x3000);
     heap.frame("main", "f", 0x1000);
-    heap.interpreter("sys").edge(0x5000, EdgeLabel::Attribute(Default::default()), false);
+    heap.interpreter("sys")
+        .edge(0x5000, EdgeLabel::Attribute(Default::default()), false);
     let answer = heap.end().answer();
-    assert_eq!(chain(&answer.holders[0].path)[1..], ["dict['app']", "module.store", "bytearray"]);
+    assert_eq!(
+        chain(&answer.holders[0].path)[1..],
+        ["dict['app']", "module.store", "bytearray"]
+    );
 }

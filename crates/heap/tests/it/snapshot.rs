@@ -193,5 +193,8 @@ pub fn analyse(files: &[&[u8]], number: u32) -> Result<SnapshotAnswer, Error> {
 /// A chain as `Type.edge` texts.
 pub fn chain(steps: &[deadweight_heap::Step]) -> Vec<String> {
     let short = |name: &str| deadweight_heap::short_type(name).to_owned();
-    steps.iter().map(|step| format!("{}{}", short(&step.type_name), step.edge)).collect()
+    steps
+        .iter()
+        .map(|step| format!("{}{}", short(&step.type_name), step.edge))
+        .collect()
 }

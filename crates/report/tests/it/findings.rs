@@ -16,7 +16,7 @@ fn kinds(report: &Report) -> Vec<(FindingKind, Severity)> {
 #[test]
 fn a_healthy_run_has_no_finding_above_low() {
     let (manifest, analysis) = fixture::bench();
-    let report = build(Some(&manifest), &analysis, &BuildOptions::default());
+    let report = build(Some(&manifest), &analysis, &[], &BuildOptions::default());
     assert_eq!(kinds(&report), [(FindingKind::PeakSpike, Severity::Low)]);
     assert_eq!(report.findings[0].bytes, Some(1420 * MIB));
 }

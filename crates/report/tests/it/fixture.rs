@@ -375,5 +375,5 @@ pub fn nothing() -> Analysis {
 }
 
 pub fn report((manifest, analysis): (Manifest, Analysis)) -> Report {
-    build(Some(&manifest), &analysis, &BuildOptions::default())
+    build(Some(&manifest), &analysis, &[], &BuildOptions::default())
 }

@@ -92,13 +92,13 @@ fn every_report_conforms_to_the_contract() {
     for run in runs {
         conforms("report", &contract(), &rendered(&fixture::report(run)));
     }
-    let empty = build(None, &fixture::nothing(), &BuildOptions::default());
+    let empty = build(None, &fixture::nothing(), &[], &BuildOptions::default());
     conforms("report", &contract(), &rendered(&empty));
 }
 
 #[test]
 fn a_missing_fact_is_null() {
-    let value = rendered(&build(None, &fixture::nothing(), &BuildOptions::default()));
+    let value = rendered(&build(None, &fixture::nothing(), &[], &BuildOptions::default()));
     for pointer in [
         "/run/python",
         "/run/started",

@@ -3,6 +3,7 @@
 mod exports;
 mod findings;
 mod fixture;
+mod heaps;
 mod json;
 mod sites;
 mod text;

@@ -14,7 +14,7 @@ fn one_line_in_two_processes_is_one_site() {
         &[(&[MAIN, COPY], kept(6 * MIB)), (&[LOAD, COPY], kept(5 * MIB))],
     );
     let two = process(11, 10, &["python"], &[(&[MAIN, COPY], kept(4 * MIB))]);
-    let report = build(None, &fixture::analysis(vec![one, two]), &BuildOptions::default());
+    let report = build(None, &fixture::analysis(vec![one, two]), &[], &BuildOptions::default());
     assert_eq!(report.peak.sites.len(), 1);
     let site = &report.peak.sites[0];
     assert_eq!((site.at.file.as_str(), site.at.line), (COPY.0, Some(583)));
@@ -46,7 +46,7 @@ fn errors_add_up_as_variances() {
         &["python"],
         &[(&[MAIN, COPY], part(3 * KIB)), (&[LOAD, COPY], part(4 * KIB))],
     );
-    let report = build(None, &fixture::analysis(vec![one]), &BuildOptions::default());
+    let report = build(None, &fixture::analysis(vec![one]), &[], &BuildOptions::default());
     assert_eq!(report.peak.sites[0].error_bytes, 5 * KIB);
 }
 
@@ -61,7 +61,7 @@ fn equal_sites_are_ordered_by_file_and_line() {
         &["python"],
         &[(&[B], kept(MIB)), (&[C], kept(MIB)), (&[A], kept(MIB))],
     );
-    let report = build(None, &fixture::analysis(vec![one]), &BuildOptions::default());
+    let report = build(None, &fixture::analysis(vec![one]), &[], &BuildOptions::default());
     let lines: Vec<_> = report
         .peak
         .sites
@@ -87,7 +87,7 @@ fn the_number_of_sites_is_limited() {
         max_sites: 2,
         ..BuildOptions::default()
     };
-    let report = build(None, &fixture::analysis(vec![one]), &options);
+    let report = build(None, &fixture::analysis(vec![one]), &[], &options);
     let names: Vec<_> = report.peak.sites.iter().map(|site| site.at.function.as_str()).collect();
     assert_eq!(names, ["Loader.load", "make_trips"]);
 }
@@ -105,7 +105,7 @@ fn what_is_live_at_the_end_is_not_churn() {
         &["python"],
         &[(&[MAIN, EMPTY], half), (&[MAIN, DECODE], kept(MIB))],
     );
-    let report = build(None, &fixture::analysis(vec![one]), &BuildOptions::default());
+    let report = build(None, &fixture::analysis(vec![one]), &[], &BuildOptions::default());
     assert_eq!((report.churn.bytes, report.churn.blocks), (7 * MIB, 7));
     assert_eq!(report.churn.sites.len(), 1);
     assert_eq!(report.end.heap_bytes, Some(4 * MIB));
@@ -119,7 +119,7 @@ fn an_exec_is_one_process_with_its_last_command() {
     program.id.incarnation = 1;
     let mut analysis = fixture::analysis(vec![shell, program]);
     analysis.processes[0].at_tree_peak = fixture::amount(0, 0, 0);
-    let report = build(None, &analysis, &BuildOptions::default());
+    let report = build(None, &analysis, &[], &BuildOptions::default());
     assert_eq!(report.processes.len(), 1);
     assert_eq!(report.processes[0].argv, ["python", "serve.py"]);
     assert_eq!(report.processes[0].peak_heap_bytes, Some(9 * MIB));
@@ -130,7 +130,7 @@ fn an_exec_is_one_process_with_its_last_command() {
 fn without_a_manifest_times_count_from_the_first_event() {
     let mut one = process(10, 1, &["python", "x.py"], &[(&[MAIN], kept(MIB))]);
     one.span_nanos = (fixture::START + 30 * SECOND, fixture::START + 40 * SECOND);
-    let report = build(None, &fixture::analysis(vec![one]), &BuildOptions::default());
+    let report = build(None, &fixture::analysis(vec![one]), &[], &BuildOptions::default());
     assert_eq!(report.peak.seconds, Some(8.0));
     assert_eq!(report.run.seconds, Some(10.0));
     assert_eq!(report.run.argv, ["python", "x.py"]);
@@ -162,17 +162,33 @@ fn resident_memory_is_the_supervisors_figure_or_else_the_kernels() {
 #[test]
 fn a_killed_process_is_complete_and_a_lossy_one_is_not() {
     let (manifest, mut analysis) = fixture::pool();
-    assert!(!build(Some(&manifest), &analysis, &BuildOptions::default()).run.complete);
+    assert!(
+        !build(Some(&manifest), &analysis, &[], &BuildOptions::default())
+            .run
+            .complete
+    );
     analysis.processes[1].lost_events = 0;
     analysis.warnings.clear();
-    assert!(build(Some(&manifest), &analysis, &BuildOptions::default()).run.complete);
+    assert!(
+        build(Some(&manifest), &analysis, &[], &BuildOptions::default())
+            .run
+            .complete
+    );
     let whole = analysis.clone();
     analysis.processes[1].state = State::DiskFull;
-    assert!(!build(Some(&manifest), &analysis, &BuildOptions::default()).run.complete);
+    assert!(
+        !build(Some(&manifest), &analysis, &[], &BuildOptions::default())
+            .run
+            .complete
+    );
     let mut analysis = whole;
     analysis.processes[2].tail = Tail::CutOff {
         at: 77,
         why: "checksum",
     };
-    assert!(!build(Some(&manifest), &analysis, &BuildOptions::default()).run.complete);
+    assert!(
+        !build(Some(&manifest), &analysis, &[], &BuildOptions::default())
+            .run
+            .complete
+    );
 }

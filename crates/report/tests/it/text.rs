@@ -88,7 +88,7 @@ fn hostile_names_are_harmless_on_a_terminal() {
 fn nothing_recorded_is_said_plainly() {
     let mut manifest = fixture::manifest(9 * MIB);
     manifest.exit = Some(fixture::exit(ExitKind::Failed, Some(3), None));
-    let report = build(Some(&manifest), &fixture::nothing(), &BuildOptions::default());
+    let report = build(Some(&manifest), &fixture::nothing(), &[], &BuildOptions::default());
     insta::assert_snapshot!(text(diagnosis, &report, WIDE));
 }
 

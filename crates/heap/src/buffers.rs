@@ -1,0 +1,67 @@
+//! Buffers of Python's doors that no word of the snapshot leads to, found by their size.
+//!
+//! The array of a list or the table of a dict is a block of its own, and its bytes are part of the size that the
+//! object states. An object without a large block of its own, whose size is that of such a block and a little more,
+//! has it: otherwise the buffers of a large container would look like memory that nobody has.
+
+use crate::blocks::Blocks;
+use crate::graph::Graph;
+
+/// Smaller blocks are not looked for.
+const SMALLEST: u64 = 512;
+/// An object with a buffer is at least and at most so much larger than it.
+const LEAST_MORE: u64 = 16;
+const MOST_MORE: u64 = 256;
+/// Types whose objects have no buffers: their blocks are the objects themselves.
+const IN_ONE_BLOCK: [&str; 6] = ["str", "bytes", "int", "float", "complex", "tuple"];
+
+/// Claims blocks for objects by their sizes: the blocks' places and the objects.
+pub(crate) fn by_size(blocks: &mut Blocks, graph: &Graph, reached: impl Fn(u32) -> bool) -> Vec<(usize, u32)> {
+    let mut loose: Vec<(u64, usize)> = Vec::new();
+    let mut settled: Vec<u32> = Vec::new();
+    for (at, block) in blocks.list.iter().enumerate() {
+        if block.own {
+            let size = graph.sizes[block.node as usize];
+            if block.size.saturating_add(LEAST_MORE) >= size && size > SMALLEST {
+                settled.push(block.node);
+            }
+        } else if let Some(owner) = block.claimed_by {
+            settled.push(owner);
+        } else if block.allocator.is_python() && block.size >= SMALLEST && !reached(block.node) {
+            loose.push((block.size, at));
+        }
+    }
+    if loose.is_empty() {
+        return Vec::new();
+    }
+    settled.sort_unstable();
+    let candidate = |&node: &u32| {
+        graph.sizes[node as usize] >= SMALLEST + LEAST_MORE
+            && !IN_ONE_BLOCK.contains(&graph.type_name(node))
+            && settled.binary_search(&node).is_err()
+    };
+    let mut objects: Vec<(u64, u32)> = (0..graph.objects as u32)
+        .filter(candidate)
+        .map(|node| (graph.sizes[node as usize], node))
+        .collect();
+    objects.sort_unstable();
+    loose.sort_unstable();
+    let (mut next, mut found) = (0, Vec::new());
+    // Both in the order of their sizes: each block takes the smallest object that is left and large enough.
+    for (size, at) in loose {
+        while objects.get(next).is_some_and(|object| object.0 < size + LEAST_MORE) {
+            next += 1;
+        }
+        match objects.get(next) {
+            Some(&(object, node)) if object <= size + MOST_MORE => {
+                next += 1;
+                if let Some(block) = blocks.list.get_mut(at) {
+                    block.claimed_by = Some(node);
+                    found.push((at, node));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
