@@ -116,10 +116,13 @@ pub fn freed(block: Pointer, real: impl FnOnce()) {
 #[inline(always)]
 pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOnce() -> Pointer) -> Pointer {
     let thread = Thread::current();
-    let Some(inside) = thread.enter() else { return real() };
-    if !block.is_null() && filter::is_asked_for(block as u64) {
-        return slow_reallocated(block, size, door, real, inside);
+    if thread.is_inside() {
+        return real();
     }
+    if !block.is_null() && filter::is_asked_for(block as u64) {
+        return known_reallocated(thread, block, size, door, real);
+    }
+    let inside = thread.enter_allocator();
     let new = real();
     drop(inside);
     if !new.is_null() {
@@ -152,32 +155,44 @@ fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, door: Al
 #[cold]
 #[inline(never)]
 fn known_freed(block: Pointer, real: impl FnOnce()) {
-    let inside = Thread::current().enter();
-    if let Some(inside) = &inside
+    let thread = Thread::current();
+    if let Some(inside) = thread.enter()
         && !block.is_null()
-        && let Some(mut agent) = recording(inside.thread(), inside)
+        && let Some(mut agent) = recording(thread, &inside)
     {
         agent.record_free(block as u64);
     }
-    // Still inside: what the allocator frees underneath is the same block.
+    // What the allocator frees underneath is the same block, mostly: then nothing is known of it any more.
+    let _inside = thread.enter_allocator();
     real();
 }
 
 #[cold]
 #[inline(never)]
-fn slow_reallocated(
+fn known_reallocated(
+    thread: &'static Thread,
     block: Pointer,
     size: usize,
     door: Allocator,
     real: impl FnOnce() -> Pointer,
-    inside: InHook,
 ) -> Pointer {
-    let thread = inside.thread();
-    let Some(mut agent) = recording(thread, &inside) else {
-        return real();
+    let mut real = Some(real);
+    let mut call = || real.take().map_or(core::ptr::null_mut(), |real| real());
+    // Python's own allocators are called with the GIL, so the old address is given to nobody before the events are
+    // written; and they may take locks of their own.
+    let done = door.is_python().then(|| {
+        let _inside = thread.enter_allocator();
+        call()
+    });
+    let Some(inside) = thread.enter() else {
+        return done.unwrap_or_else(call);
     };
-    // With the lock held: another thread may be given the old address at once, and its event must come later.
-    let new = real();
+    let Some(mut agent) = recording(thread, &inside) else {
+        return done.unwrap_or_else(call);
+    };
+    // Otherwise with the lock held: another thread may be given the old address at once, and its event must come
+    // later.
+    let new = done.unwrap_or_else(call);
     if !new.is_null() || (size == 0 && door == Allocator::Malloc) {
         agent.record_free(block as u64);
     }
@@ -435,12 +450,12 @@ impl Recorder {
 
     #[cold]
     fn look_after_pymem(&mut self) {
-        let Some(python) = self.python else { return };
-        if python.has_gil() && pymem::keep_installed(&python.functions) {
-            self.note(&[
-                b"the program removed the hooks from Python's allocators, and they were put back: small ",
-                b"blocks that were freed in between count as live",
-            ]);
+        if let Some(python) = self
+            .python
+            .filter(|python| python.is_initialized() && pymem::has_changed(&python.functions))
+        {
+            // SAFETY: may be called from any thread, with or without the GIL, once Python is initialised.
+            unsafe { (python.functions.add_pending_call)(keep_pymem, core::ptr::null_mut()) };
         }
     }
 
@@ -561,6 +576,22 @@ unsafe extern "C" fn self_test(_: Pointer) -> c_int {
     0
 }
 
+/// Runs as a pending call: puts the wrappers of Python's allocators back if they were removed. Not from within an
+/// allocation: tracemalloc, for one, holds a lock of its own in some of them.
+unsafe extern "C" fn keep_pymem(_: Pointer) -> c_int {
+    let thread = Thread::current();
+    let Some(inside) = thread.enter() else { return 0 };
+    let python = recording(thread, &inside).and_then(|agent| agent.python);
+    let lost = python.is_some_and(|python| pymem::keep_installed(&python.functions));
+    if lost && let Some(mut agent) = recording(thread, &inside) {
+        agent.note(&[
+            b"the program removed the hooks from Python's allocators, and they were put back: small ",
+            b"blocks that were freed in between count as live",
+        ]);
+    }
+    0
+}
+
 fn go_inert() {
     STATE.store(INERT, Ordering::Release);
     filter::ask(Ask::Nothing);
@@ -600,10 +631,10 @@ pub fn unmapped(place: Pointer, len: usize) {
 /// another thread at once.
 pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnce() -> Pointer) -> Pointer {
     let thread = Thread::current();
-    let Some(inside) = thread.enter() else { return real() };
-    if STATE.load(Ordering::Acquire) != ON {
+    if STATE.load(Ordering::Acquire) != ON || thread.is_inside() {
         return real();
     }
+    let Some(inside) = thread.enter() else { return real() };
     let Some(mut agent) = recording(thread, &inside) else {
         return real();
     };
@@ -623,6 +654,7 @@ pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnc
 fn with_agent(write: impl FnOnce(&mut Recorder, &Thread)) {
     let thread = Thread::current();
     if STATE.load(Ordering::Acquire) == ON
+        && !thread.is_inside()
         && let Some(inside) = thread.enter()
         && let Some(mut agent) = recording(thread, &inside)
     {
