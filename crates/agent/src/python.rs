@@ -285,7 +285,9 @@ impl Insides {
         let mut public = unsafe { (functions.eval_frame)() };
         let mut owned = false;
         let mut same = 0;
-        for raw in walked.iter().filter(|raw| !raw.incomplete) {
+        // From 3.11 on the public API leaves frames out that have not begun.
+        let is_public = |raw: &&RawFrame| !raw.incomplete || python.version.minor < 11;
+        for raw in walked.iter().filter(is_public) {
             if public.is_null() {
                 break;
             }
@@ -318,7 +320,7 @@ impl Insides {
         if same == 0 && is_whole {
             return None;
         }
-        let complete = walked.iter().filter(|raw| !raw.incomplete).count();
+        let complete = walked.iter().filter(is_public).count();
         if same == complete && (is_whole || walk.truncated) {
             Some(Ok(same))
         } else {

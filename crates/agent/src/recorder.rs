@@ -117,7 +117,12 @@ pub fn freed(block: Pointer, real: impl FnOnce()) {
 pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOnce() -> Pointer) -> Pointer {
     let thread = Thread::current();
     if thread.is_inside() {
-        return real();
+        let new = real();
+        // pymalloc's table of arenas, made before the wrappers were there: its old place is known.
+        if !new.is_null() && !block.is_null() && filter::is_asked_for(block as u64) {
+            note_freed(thread, block);
+        }
+        return new;
     }
     if !block.is_null() && filter::is_asked_for(block as u64) {
         return known_reallocated(thread, block, size, door, real);
@@ -156,15 +161,23 @@ fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, door: Al
 #[inline(never)]
 fn known_freed(block: Pointer, real: impl FnOnce()) {
     let thread = Thread::current();
-    if let Some(inside) = thread.enter()
-        && !block.is_null()
-        && let Some(mut agent) = recording(thread, &inside)
-    {
-        agent.record_free(block as u64);
+    if !block.is_null() {
+        note_freed(thread, block);
     }
     // What the allocator frees underneath is the same block, mostly: then nothing is known of it any more.
     let _inside = thread.enter_allocator();
     real();
+}
+
+/// Records that a block is gone, unless the thread is in the agent itself.
+#[cold]
+#[inline(never)]
+fn note_freed(thread: &'static Thread, block: Pointer) {
+    if let Some(inside) = thread.enter()
+        && let Some(mut agent) = recording(thread, &inside)
+    {
+        agent.record_free(block as u64);
+    }
 }
 
 #[cold]
@@ -463,13 +476,7 @@ impl Recorder {
     #[inline]
     fn current_stack(&mut self, thread: &Thread) -> StackId {
         match self.stack_state {
-            StackState::Off => {
-                return if self.insides.is_none() {
-                    fixed::STACKS_OFF
-                } else {
-                    self.native_stack(thread)
-                };
-            }
+            StackState::Off => return fixed::STACKS_OFF,
             StackState::Untested { asked } => {
                 if !asked {
                     self.ask_for_self_test();
