@@ -28,6 +28,7 @@
 )]
 
 mod arch;
+mod at_exit;
 mod catalogue;
 mod config;
 pub mod exports;

@@ -344,7 +344,7 @@ pub fn has_ended(child: u32) -> bool {
 /// Makes this process one that nobody misses: killed first when memory is short, killed by an alarm after `seconds`,
 /// with no file open, and with default signal handling but for faults, which go to `on_fault`.
 pub fn become_expendable(seconds: usize, on_fault: extern "C" fn(i32, *mut libc::siginfo_t, *mut core::ffi::c_void)) {
-    // SAFETY (for each call below): plain system calls on this process, which is the snapshot child alone.
+    // SAFETY: this process is the snapshot child alone, which opens its own files later.
     unsafe { syscall(libc::SYS_close_range, [0, u32::MAX as usize, 0, 0, 0, 0]) };
     write_file(b"/proc/self/oom_score_adj\0", b"1000");
     for signal in 1..=64 {
@@ -384,4 +384,13 @@ fn write_file(path: &[u8], text: &[u8]) {
     unsafe { syscall(libc::SYS_write, [fd, text.as_ptr() as usize, text.len(), 0, 0, 0]) };
     // SAFETY: `fd` was opened above.
     unsafe { syscall(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
+}
+
+/// In the snapshot's child: lets go of whole pages, which are the program's alone from then on. What is read there later
+/// is zero.
+pub fn forget_pages(address: u64, bytes: u64) {
+    let advice = libc::MADV_DONTNEED as usize;
+    // SAFETY: only the child calls this, about private memory that it does not read again; the program is not
+    // concerned.
+    unsafe { syscall(libc::SYS_madvise, [address as usize, bytes as usize, advice, 0, 0, 0]) };
 }

@@ -75,7 +75,7 @@ macro_rules! original {
 
 unsafe extern "C" fn malloc<const DOMAIN: usize>(_: Pointer, size: usize) -> Pointer {
     let thread = Thread::current();
-    let Some(inside) = thread.enter() else {
+    let Some(inside) = thread.enter_allocator() else {
         note_probe();
         return original!(DOMAIN, malloc: Malloc, size);
     };
@@ -87,7 +87,7 @@ unsafe extern "C" fn malloc<const DOMAIN: usize>(_: Pointer, size: usize) -> Poi
 
 unsafe extern "C" fn calloc<const DOMAIN: usize>(_: Pointer, count: usize, size: usize) -> Pointer {
     let thread = Thread::current();
-    let Some(inside) = thread.enter() else {
+    let Some(inside) = thread.enter_allocator() else {
         return original!(DOMAIN, calloc: Calloc, count, size);
     };
     let block = original!(DOMAIN, calloc: Calloc, count, size);
@@ -146,18 +146,38 @@ pub fn install(functions: &Functions) {
 
 static PROBE_SEEN: AtomicBool = AtomicBool::new(false);
 
+/// Somebody else's `malloc` function that was seen to call ours, by domain (tracemalloc's, say).
+static REACHES_MEM: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+static REACHES_OBJ: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+
+const fn known_to_reach(domain: usize) -> &'static AtomicPtr<c_void> {
+    if domain == OBJ { &REACHES_OBJ } else { &REACHES_MEM }
+}
+
 /// Called when a wrapper runs while its thread is inside the agent: then the probe reached us.
 #[cold]
 fn note_probe() {
     PROBE_SEEN.store(true, Ordering::Relaxed);
 }
 
-/// Whether calls still reach the wrapper of a domain, perhaps through somebody else's (tracemalloc).
-fn reaches_us<const DOMAIN: usize>(functions: &Functions) -> bool {
-    let now = current(functions, DOMAIN);
-    if now.malloc as usize == wrapper::<DOMAIN>().malloc as usize {
-        return true;
+fn is_unknown<const DOMAIN: usize>(functions: &Functions) -> bool {
+    let now = current(functions, DOMAIN).malloc as Pointer;
+    now != wrapper::<DOMAIN>().malloc as Pointer && now != known_to_reach(DOMAIN).load(Ordering::Relaxed)
+}
+
+/// Whether somebody changed Python's allocators since the last look. Calls nothing but `PyMem_GetAllocator`, so it
+/// may be asked from within any allocation.
+pub fn has_changed(functions: &Functions) -> bool {
+    is_unknown::<MEM>(functions) || is_unknown::<OBJ>(functions)
+}
+
+/// Puts a wrapper back if calls do not reach it any more, directly or through somebody else's. Returns whether they
+/// did not.
+fn put_back_if_lost<const DOMAIN: usize>(functions: &Functions) -> bool {
+    if !is_unknown::<DOMAIN>(functions) {
+        return false;
     }
+    let now = current(functions, DOMAIN);
     PROBE_SEEN.store(false, Ordering::Relaxed);
     // SAFETY: the allocator that is set now, with its own context; the block is freed at once by the same one.
     let block = unsafe { (now.malloc)(now.ctx, 1) };
@@ -165,21 +185,22 @@ fn reaches_us<const DOMAIN: usize>(functions: &Functions) -> bool {
         // SAFETY: as above.
         unsafe { (now.free)(now.ctx, block) };
     }
-    PROBE_SEEN.load(Ordering::Relaxed)
+    if PROBE_SEEN.load(Ordering::Relaxed) {
+        known_to_reach(DOMAIN).store(now.malloc as Pointer, Ordering::Relaxed);
+        return false;
+    }
+    wrap::<DOMAIN>(functions);
+    true
 }
 
-/// Puts the wrappers back if somebody removed them (tracemalloc restores what it found when it was started). The
-/// calling thread has the GIL and is inside the agent. Returns whether they had been lost.
+/// Puts the wrappers back if somebody removed them (tracemalloc restores what it found when it was started). Returns
+/// whether they had been lost.
+///
+/// It allocates through the allocator that is set now, which may not be in the midst of something: the calling
+/// thread is at a safe point with the GIL, and inside the agent.
 pub fn keep_installed(functions: &Functions) -> bool {
-    let lost_mem = !reaches_us::<MEM>(functions);
-    let lost_obj = !reaches_us::<OBJ>(functions);
-    if lost_mem {
-        wrap::<MEM>(functions);
-    }
-    if lost_obj {
-        wrap::<OBJ>(functions);
-    }
-    lost_mem || lost_obj
+    let lost = [put_back_if_lost::<MEM>(functions), put_back_if_lost::<OBJ>(functions)];
+    lost.contains(&true)
 }
 
 // Arenas: pymalloc's own mappings, which must not count beside the objects in them.

@@ -103,8 +103,8 @@ functions! {
     call: unsafe extern "C" fn(Pointer, Pointer, ...) -> Pointer = c"PyObject_CallFunctionObjArgs";
     /// Forgets an exception.
     clear_exception: unsafe extern "C" fn() = c"PyErr_Clear";
-    /// `None`.
-    none: Pointer = c"_Py_NoneStruct";
+    /// `None`: no function, its address is what counts.
+    none: *mut u8 = c"_Py_NoneStruct";
     /// Drops a reference.
     drop_reference: unsafe extern "C" fn(Pointer) = c"Py_DecRef";
 }
@@ -324,7 +324,9 @@ impl Insides {
         let mut public = unsafe { (functions.eval_frame)() };
         let mut owned = false;
         let mut same = 0;
-        for raw in walked.iter().filter(|raw| !raw.incomplete) {
+        // From 3.11 on the public API leaves frames out that have not begun.
+        let is_public = |raw: &&RawFrame| !raw.incomplete || python.version.minor < 11;
+        for raw in walked.iter().filter(is_public) {
             if public.is_null() {
                 break;
             }
@@ -357,7 +359,7 @@ impl Insides {
         if same == 0 && is_whole {
             return None;
         }
-        let complete = walked.iter().filter(|raw| !raw.incomplete).count();
+        let complete = walked.iter().filter(is_public).count();
         if same == complete && (is_whole || walk.truncated) {
             Some(Ok(same))
         } else {

@@ -11,6 +11,7 @@ use deadweight_capture::{Addr, Allocator, MapKind, StackId};
 use deadweight_cpython::heap::lists;
 use deadweight_cpython::is_plausible;
 
+use crate::at_exit;
 use crate::catalogue::{Catalogue, Defining};
 use crate::config::Config;
 use crate::filter::{self, Ask};
@@ -19,7 +20,7 @@ use crate::os;
 use crate::output::Output;
 use crate::path::Path;
 use crate::pymem;
-use crate::python::{Functions, Insides, MethodDefinition, OwnMemory, Python, Reason, ThreadView};
+use crate::python::{Insides, OwnMemory, Python, Reason, ThreadView};
 use crate::sampler::Sampler;
 use crate::snapshot::{Snapshots, Taken, child};
 use crate::stacks::{Stacks, fixed};
@@ -123,10 +124,18 @@ pub fn freed(block: Pointer, real: impl FnOnce()) {
 #[inline(always)]
 pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOnce() -> Pointer) -> Pointer {
     let thread = Thread::current();
-    let Some(inside) = thread.enter() else { return real() };
-    if !block.is_null() && filter::is_asked_for(block as u64) {
-        return slow_reallocated(block, size, door, real, inside);
+    if thread.is_inside() {
+        let new = real();
+        // pymalloc's table of arenas, made before the wrappers were there: its old place is known.
+        if !new.is_null() && !block.is_null() && filter::is_asked_for(block as u64) {
+            note_freed(thread, block);
+        }
+        return new;
     }
+    if !block.is_null() && filter::is_asked_for(block as u64) {
+        return known_reallocated(thread, block, size, door, real);
+    }
+    let inside = thread.enter_allocator();
     let new = real();
     drop(inside);
     if !new.is_null() {
@@ -159,32 +168,52 @@ fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, door: Al
 #[cold]
 #[inline(never)]
 fn known_freed(block: Pointer, real: impl FnOnce()) {
-    let inside = Thread::current().enter();
-    if let Some(inside) = &inside
-        && !block.is_null()
-        && let Some(mut agent) = recording(inside.thread(), inside)
+    let thread = Thread::current();
+    if !block.is_null() {
+        note_freed(thread, block);
+    }
+    // What the allocator frees underneath is the same block, mostly: then nothing is known of it any more.
+    let _inside = thread.enter_allocator();
+    real();
+}
+
+/// Records that a block is gone, unless the thread is in the agent itself.
+#[cold]
+#[inline(never)]
+fn note_freed(thread: &'static Thread, block: Pointer) {
+    if let Some(inside) = thread.enter()
+        && let Some(mut agent) = recording(thread, &inside)
     {
         agent.record_free(block as u64);
     }
-    // Still inside: what the allocator frees underneath is the same block.
-    real();
 }
 
 #[cold]
 #[inline(never)]
-fn slow_reallocated(
+fn known_reallocated(
+    thread: &'static Thread,
     block: Pointer,
     size: usize,
     door: Allocator,
     real: impl FnOnce() -> Pointer,
-    inside: InHook,
 ) -> Pointer {
-    let thread = inside.thread();
-    let Some(mut agent) = recording(thread, &inside) else {
-        return real();
+    let mut real = Some(real);
+    let mut call = || real.take().map_or(core::ptr::null_mut(), |real| real());
+    // Python's own allocators are called with the GIL, so the old address is given to nobody before the events are
+    // written; and they may take locks of their own.
+    let done = door.is_python().then(|| {
+        let _inside = thread.enter_allocator();
+        call()
+    });
+    let Some(inside) = thread.enter() else {
+        return done.unwrap_or_else(call);
     };
-    // With the lock held: another thread may be given the old address at once, and its event must come later.
-    let new = real();
+    let Some(mut agent) = recording(thread, &inside) else {
+        return done.unwrap_or_else(call);
+    };
+    // Otherwise with the lock held: another thread may be given the old address at once, and its event must come
+    // later.
+    let new = done.unwrap_or_else(call);
     if !new.is_null() || (size == 0 && door == Allocator::Malloc) {
         agent.record_free(block as u64);
     }
@@ -492,12 +521,12 @@ impl Recorder {
 
     #[cold]
     fn look_after_pymem(&mut self) {
-        let Some(python) = self.python else { return };
-        if python.has_gil() && pymem::keep_installed(&python.functions) {
-            self.note(&[
-                b"the program removed the hooks from Python's allocators, and they were put back: small ",
-                b"blocks that were freed in between count as live",
-            ]);
+        if let Some(python) = self
+            .python
+            .filter(|python| python.is_initialized() && pymem::has_changed(&python.functions))
+        {
+            // SAFETY: may be called from any thread, with or without the GIL, once Python is initialised.
+            unsafe { (python.functions.add_pending_call)(keep_pymem, core::ptr::null_mut()) };
         }
     }
 
@@ -505,13 +534,7 @@ impl Recorder {
     #[inline]
     fn current_stack(&mut self, thread: &Thread) -> StackId {
         match self.stack_state {
-            StackState::Off => {
-                return if self.insides.is_none() {
-                    fixed::STACKS_OFF
-                } else {
-                    self.native_stack(thread)
-                };
-            }
+            StackState::Off => return fixed::STACKS_OFF,
             StackState::Untested { asked } => {
                 if !asked {
                     self.ask_for_self_test();
@@ -618,7 +641,7 @@ unsafe extern "C" fn self_test(_: Pointer) -> c_int {
         if first && matches!(agent.stack_state, StackState::On { .. }) {
             drop(agent);
             // SAFETY: a pending call holds the GIL at a safe point.
-            unsafe { register_exit_snapshot(&python.functions) };
+            unsafe { at_exit::register(&python.functions) };
         }
     }
     0
@@ -630,73 +653,34 @@ unsafe extern "C" fn due_snapshot(_: Pointer) -> c_int {
     0
 }
 
-/// Runs as the last of Python's exit functions: modules and their memory are still there.
-unsafe extern "C" fn snapshot_at_exit(_: Pointer, _: Pointer) -> Pointer {
-    snapshot_now();
-    let none = AT_EXIT_NONE.load(Ordering::Relaxed);
-    let take: unsafe extern "C" fn(Pointer) = match AGENT_PYTHON.load(Ordering::Relaxed) {
-        0 => return none,
-        // SAFETY: `register_exit_snapshot` stored the address of `Py_IncRef`.
-        address => unsafe { core::mem::transmute::<usize, unsafe extern "C" fn(Pointer)>(address) },
-    };
-    // SAFETY: an exit function is called with the GIL; `None` is always there.
-    unsafe { take(none) };
-    none
-}
-
-/// Takes a snapshot in a thread that has the GIL, at a point where the heap is sound.
-fn snapshot_now() {
+/// Takes a snapshot in a thread that has the GIL, at a point where the heap is sound: in a pending call, in an exit
+/// function, in `_exit` called from Python code.
+pub fn snapshot_now() {
     let thread = Thread::current();
     if STATE.load(Ordering::Acquire) == ON
         && let Some(inside) = thread.enter()
         && let Some(mut agent) = recording(thread, &inside)
         && agent.python.is_some_and(|python| python.has_gil())
     {
-        // SAFETY: the callers are a pending call, an exit function, and `_exit` called from Python code.
+        // SAFETY: see above.
         unsafe { agent.take_snapshot() };
     }
 }
 
-static AT_EXIT_NONE: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
-static AGENT_PYTHON: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
-
-static AT_EXIT: MethodDefinition = MethodDefinition {
-    name: c"deadweight_snapshot".as_ptr(),
-    function: snapshot_at_exit,
-    flags: 4,
-    documentation: c"Takes deadweight's last snapshot of the heap.".as_ptr(),
-};
-
-/// Registers [`snapshot_at_exit`] with `atexit`. Early, so it runs last.
-///
-/// # Safety
-/// The calling thread holds the GIL at a safe point.
-unsafe fn register_exit_snapshot(functions: &Functions) {
-    AT_EXIT_NONE.store(functions.none, Ordering::Relaxed);
-    AGENT_PYTHON.store(functions.take_reference as usize, Ordering::Relaxed);
-    let null = core::ptr::null_mut();
-    // SAFETY: the GIL is held; each reference is checked and dropped once.
-    unsafe {
-        let module = (functions.import)(c"atexit".as_ptr());
-        let register = if module.is_null() {
-            null
-        } else {
-            (functions.attribute)(module, c"register".as_ptr())
-        };
-        let function = (functions.new_function)(&AT_EXIT, null, null);
-        if !register.is_null() && !function.is_null() {
-            let result = (functions.call)(register, function, null);
-            if !result.is_null() {
-                (functions.drop_reference)(result);
-            }
-        }
-        for reference in [module, register, function] {
-            if !reference.is_null() {
-                (functions.drop_reference)(reference);
-            }
-        }
-        (functions.clear_exception)();
+/// Runs as a pending call: puts the wrappers of Python's allocators back if they were removed. Not from within an
+/// allocation: tracemalloc, for one, holds a lock of its own in some of them.
+unsafe extern "C" fn keep_pymem(_: Pointer) -> c_int {
+    let thread = Thread::current();
+    let Some(inside) = thread.enter() else { return 0 };
+    let python = recording(thread, &inside).and_then(|agent| agent.python);
+    let lost = python.is_some_and(|python| pymem::keep_installed(&python.functions));
+    if lost && let Some(mut agent) = recording(thread, &inside) {
+        agent.note(&[
+            b"the program removed the hooks from Python's allocators, and they were put back: small ",
+            b"blocks that were freed in between count as live",
+        ]);
     }
+    0
 }
 
 fn go_inert() {
@@ -738,10 +722,10 @@ pub fn unmapped(place: Pointer, len: usize) {
 /// another thread at once.
 pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnce() -> Pointer) -> Pointer {
     let thread = Thread::current();
-    let Some(inside) = thread.enter() else { return real() };
-    if STATE.load(Ordering::Acquire) != ON {
+    if STATE.load(Ordering::Acquire) != ON || thread.is_inside() {
         return real();
     }
+    let Some(inside) = thread.enter() else { return real() };
     let Some(mut agent) = recording(thread, &inside) else {
         return real();
     };
@@ -761,6 +745,7 @@ pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnc
 fn with_agent(write: impl FnOnce(&mut Recorder, &Thread)) {
     let thread = Thread::current();
     if STATE.load(Ordering::Acquire) == ON
+        && !thread.is_inside()
         && let Some(inside) = thread.enter()
         && let Some(mut agent) = recording(thread, &inside)
     {

@@ -9,8 +9,7 @@ use crate::arch;
 pub struct Thread {
     /// Bytes that may still be allocated before the slow path looks at an allocation; below 0 it always does.
     pub countdown: Cell<i64>,
-    /// Above 0 while this thread is in the agent, or in an allocator that was called through it: nothing is
-    /// recorded then.
+    /// Where the thread is: see the constants below.
     inside: Cell<u32>,
     /// Whether the block was set up for recording.
     pub ready: Cell<bool>,
@@ -28,6 +27,14 @@ pub struct Thread {
     pub native_age: Cell<u32>,
 }
 
+/// In the program.
+const PROGRAM: u32 = 0;
+/// In an allocator that was called through a wrapper of ours: what it allocates underneath is not recorded, but
+/// blocks of others that it frees are (tracemalloc frees entries of its tables in there).
+const ALLOCATOR: u32 = 1;
+/// In the agent: nothing is recorded.
+const AGENT: u32 = 2;
+
 const _: () = assert!(size_of::<Thread>() <= arch::THREAD_BLOCK_BYTES);
 
 impl Thread {
@@ -42,18 +49,41 @@ impl Thread {
     /// Whether the thread is in the agent already, or in an allocator called through it.
     #[inline(always)]
     pub fn is_inside(&self) -> bool {
-        self.inside.get() != 0
+        self.inside.get() != PROGRAM
     }
 
-    /// Enters the agent; `None` if the thread is inside already (a signal handler, or an allocator that calls
-    /// another one).
+    /// Enters an allocator; `None` if the thread is in one already, or in the agent.
     #[inline(always)]
-    pub fn enter(&'static self) -> Option<InHook> {
+    pub fn enter_allocator(&'static self) -> Option<InAllocator> {
         if self.is_inside() {
             return None;
         }
-        self.inside.set(1);
-        Some(InHook { thread: self })
+        self.inside.set(ALLOCATOR);
+        Some(InAllocator { thread: self })
+    }
+
+    /// Enters the agent; `None` if the thread is there already (a signal handler interrupted it, or it called an
+    /// allocator).
+    #[inline(always)]
+    pub fn enter(&'static self) -> Option<InHook> {
+        let previous = self.inside.get();
+        if previous == AGENT {
+            return None;
+        }
+        self.inside.set(AGENT);
+        Some(InHook { thread: self, previous })
+    }
+}
+
+/// The thread is in an allocator that was called through a wrapper of ours, until this is dropped.
+pub struct InAllocator {
+    thread: &'static Thread,
+}
+
+impl Drop for InAllocator {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.thread.inside.set(PROGRAM);
     }
 }
 
@@ -61,10 +91,12 @@ impl Thread {
 /// may only run there take a reference to it.
 pub struct InHook {
     thread: &'static Thread,
+    previous: u32,
 }
 
 impl InHook {
     /// The thread that is inside.
+    #[cfg(test)]
     #[inline(always)]
     pub fn thread(&self) -> &'static Thread {
         self.thread
@@ -75,10 +107,11 @@ impl InHook {
         core::mem::forget(self);
     }
 
-    /// Takes up what [`InHook::keep`] left; the thread must be inside.
+    /// Takes up what [`InHook::keep`] left in the program; the thread must be inside.
     pub fn resume() -> InHook {
         InHook {
             thread: Thread::current(),
+            previous: PROGRAM,
         }
     }
 }
@@ -86,6 +119,6 @@ impl InHook {
 impl Drop for InHook {
     #[inline(always)]
     fn drop(&mut self) {
-        self.thread.inside.set(0);
+        self.thread.inside.set(self.previous);
     }
 }

@@ -313,12 +313,12 @@ pub enum Event<'a> {
         /// Its name: the function of a frame, the name of an interpreter's dictionary.
         name: StringId,
     },
-    /// Heap: a word in the body of the object before it that may be the address of a native block, or of an object
-    /// that no other edge of it names.
+    /// Heap: a word in the body of the object, root or block ([`Event::Alloc`]) before it that may be the address of
+    /// native memory, or of an object that no edge names.
     HeapWord {
         /// The word.
         to: Addr,
-        /// Byte offset in the object.
+        /// Byte offset in the body.
         offset: u32,
     },
     /// Heap: the snapshot is complete.

@@ -1,9 +1,9 @@
 //! The supervisor's account of a run that has ended.
 
+use std::collections::{HashMap, HashSet};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use deadweight_capture::manifest::{Exit, ExitKind, Manifest};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -12,8 +12,6 @@ use nix::sys::statvfs::statvfs;
 use crate::limits::Limits;
 use crate::tree::{Tree, Watched};
 
-/// A Python that lived shorter than this may have ended before the agent had anything to write.
-const LONG_ENOUGH: Duration = Duration::from_millis(500);
 /// With less free space than this, the agent may have found no room for its first file.
 const SEGMENT: u64 = 256 << 10;
 /// Other programs below this size, a shell or a `git` that the program calls, say nothing about its memory. They count
@@ -39,9 +37,11 @@ pub fn complete(manifest: &mut Manifest, status: ExitStatus, tree: Option<&Tree>
     manifest.peak_rss_bytes = Some(peak.max(largest)).filter(|&bytes| bytes > 0);
     manifest.peak_rss_seconds = Some(at.as_secs_f64()).filter(|_| peak > 0);
     let root = manifest.pid;
+    let ancestors = ancestors_of_recorded(tree);
     let worth_a_line = |process: &&Watched| {
-        let small = process.seen.peak_rss_bytes < SMALL && !process.python && !tree.is_recorded(process.seen.pid);
-        Some(process.seen.pid) == root || !small
+        let pid = process.seen.pid;
+        let small = process.seen.peak_rss_bytes < SMALL && !process.python && !tree.is_recorded(pid);
+        Some(pid) == root || !small || ancestors.contains(&pid)
     };
     manifest.processes = tree
         .processes()
@@ -54,13 +54,6 @@ pub fn complete(manifest: &mut Manifest, status: ExitStatus, tree: Option<&Tree>
     }
     if !tree.anything_recorded() {
         manifest.warnings.push(why_nothing(tree, folder));
-    } else {
-        manifest.warnings.extend(
-            tree.processes()
-                .iter()
-                .filter(|process| is_missing(process, tree))
-                .map(missing),
-        );
     }
     if manifest.processes.len() > MOST_PROCESSES {
         let total = manifest.processes.len();
@@ -91,7 +84,7 @@ fn why_nothing(tree: &Tree, folder: &Path) -> String {
     match tree.processes().iter().find(|process| process.python) {
         Some(python) => format!(
             "no Python program was recorded, although one ran (pid {}): LD_PRELOAD did not reach it (statically linked, \
-             setuid, or started with a cleared environment), or the agent stopped and said why on standard error",
+             setuid, or started with a cleared environment), or the agent could not write to the capture",
             python.seen.pid
         ),
         None => "no Python program was recorded: the command ran no Python that deadweight knows; a program that was \
@@ -100,17 +93,28 @@ fn why_nothing(tree: &Tree, folder: &Path) -> String {
     }
 }
 
-fn is_missing(process: &Watched, tree: &Tree) -> bool {
-    process.python && !tree.is_recorded(process.seen.pid) && process.last.saturating_sub(process.first) > LONG_ENOUGH
-}
-
-fn missing(process: &Watched) -> String {
-    let words = process.seen.argv.join(" ");
-    let shown: String = words.chars().filter(|c| !c.is_control()).take(80).collect();
-    format!(
-        "pid {} ({shown}) ran without being recorded: LD_PRELOAD did not reach it",
-        process.seen.pid
-    )
+/// Processes between the started program and the recorded ones, a shell for example: without them the tree would fall
+/// apart.
+fn ancestors_of_recorded(tree: &Tree) -> HashSet<u32> {
+    let parents: HashMap<u32, u32> = tree
+        .processes()
+        .iter()
+        .map(|process| (process.seen.pid, process.seen.parent))
+        .collect();
+    let mut ancestors = HashSet::new();
+    for process in tree
+        .processes()
+        .iter()
+        .filter(|process| tree.is_recorded(process.seen.pid))
+    {
+        let mut pid = process.seen.parent;
+        while ancestors.insert(pid)
+            && let Some(&parent) = parents.get(&pid)
+        {
+            pid = parent;
+        }
+    }
+    ancestors
 }
 
 fn exit(status: ExitStatus, limits: &Limits) -> Exit {

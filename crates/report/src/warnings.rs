@@ -13,11 +13,17 @@ pub(crate) fn is_whole(process: &ProcessAnswer) -> bool {
         && !matches!(process.tail, Tail::CutOff { .. })
 }
 
+/// An unrecorded process below this size says nothing about the program's memory: a shell, a `git`.
+const SMALL: u64 = 8 << 20;
+
 /// At most this many processes are named.
 const NAMED: usize = 3;
 
 fn not_recorded(processes: &[Process]) -> Option<String> {
-    let mut missing: Vec<&Process> = processes.iter().filter(|process| !process.recorded).collect();
+    let mut missing: Vec<&Process> = processes
+        .iter()
+        .filter(|process| !process.recorded && process.peak_rss_bytes.is_none_or(|bytes| bytes >= SMALL))
+        .collect();
     missing.sort_by_key(|process| (std::cmp::Reverse(process.peak_rss_bytes), process.pid));
     let name = |process: &&Process| match process.peak_rss_bytes {
         Some(bytes) => format!(

@@ -8,15 +8,18 @@
 //! edge that both know appears once, named and counted; one that only `tp_traverse` knows has no name; one that only
 //! the layout knows is not counted, as the collector does not count it.
 
+mod labels;
+mod native;
+
 use core::ffi::{c_int, c_void};
 
-use deadweight_capture::{Addr, Allocator, EdgeLabel, HeapObject, RootKind, StringId, TypeId};
+use deadweight_capture::{Addr, EdgeLabel, HeapObject, RootKind, StringId, TypeId};
 use deadweight_cpython::heap::types::flags;
 use deadweight_cpython::heap::{
-    self, Context, Edge, Interpreters, Kind, Known, Label, NameRef, TypeFacts, lists, names, refcount, size, threads,
+    self, Context, Edge, Interpreters, Kind, Known, NameRef, TypeFacts, lists, names, refcount, size, threads,
     variables,
 };
-use deadweight_cpython::{Layout, Memory, is_plausible, unicode};
+use deadweight_cpython::{Layout, is_plausible};
 
 use super::parts::{Parts, Stopped};
 use super::{Destination, numbered};
@@ -35,6 +38,11 @@ const MAX_NAMES: u32 = 200_000;
 const NAME_BYTES: usize = 512;
 /// Bytes of an object's body that are searched for addresses.
 const MAX_BODY: u64 = 16 << 10;
+/// Native blocks of at least this size are looked into before they are searched.
+const LARGE_BLOCK: u64 = 256 << 10;
+/// So many bytes of them.
+const SAMPLE_BYTES: u64 = 16 << 10;
+const PAGE: u64 = 4096;
 /// Bytes of native blocks that are searched for addresses, in all.
 const MAX_SEARCHED: u64 = 4 << 30;
 
@@ -92,6 +100,8 @@ struct KnownType {
 struct Block {
     addr: u64,
     size: u64,
+    /// Bytes from its start that are searched for addresses.
+    searched: u64,
 }
 
 struct Walker<'a> {
@@ -155,6 +165,7 @@ impl<'a> Walker<'a> {
 
     fn write(&mut self, job: &Job<'a>, pause: u64) -> Result<(), Stopped> {
         self.list_blocks(job.live)?;
+        self.let_go_of_data();
         let mut outcome = Ok(());
         let interpreters = job.interpreters;
         let main = interpreters.main(self.ctx.mem).ok_or(Stopped)?;
@@ -271,9 +282,7 @@ impl<'a> Walker<'a> {
             addr: Addr(object),
             type_id: id,
             size: bytes.map_or(0, |size| size.total()),
-            references: count
-                .filter(|count| !count.immortal)
-                .map_or(0, |count| u64::from(count.count)),
+            references: count.filter(|count| !count.immortal).map_or(0, |count| count.count),
             tracked,
             prefix: size::prefix(ctx, &facts, object) as u32,
         };
@@ -292,7 +301,7 @@ impl<'a> Walker<'a> {
         outcome?;
         self.unnamed_edges()?;
         if matches!(facts.kind, Kind::Other | Kind::Instance) {
-            let end = bytes.map_or(0, |size| u64::from(size.body)).min(MAX_BODY);
+            let end = bytes.map_or(0, |size| size.body).min(MAX_BODY);
             self.words(object, 16, end, Some(object))?;
         }
         Ok(())
@@ -375,197 +384,4 @@ impl<'a> Walker<'a> {
         self.meet(address)?;
         Ok(Some(known))
     }
-
-    // ---- names ----
-
-    fn label(&mut self, label: Label) -> Result<EdgeLabel, Stopped> {
-        Ok(match label {
-            Label::Attribute(name) => EdgeLabel::Attribute(self.name(name)?),
-            Label::Key(name) => EdgeLabel::Key(self.name(NameRef::Str(name))?),
-            Label::Item(key) => EdgeLabel::Item(self.key(key)?),
-            Label::Index(index) => EdgeLabel::Index(index),
-            Label::Member => EdgeLabel::Member,
-            Label::Local(name) => EdgeLabel::Local(self.name(NameRef::Str(name))?),
-            Label::Stack(index) => EdgeLabel::Unnamed(index),
-            Label::MemberName(name) => EdgeLabel::Attribute(self.static_name(name)?),
-            Label::Type => EdgeLabel::Type,
-            Label::Weak => EdgeLabel::Weak,
-        })
-    }
-
-    fn name(&mut self, name: NameRef) -> Result<StringId, Stopped> {
-        let (NameRef::Str(address) | NameRef::CString(address)) = name;
-        if let Some(known) = self.names.get(address) {
-            return Ok(known);
-        }
-        let mut text = [0; NAME_BYTES];
-        let length = match name {
-            NameRef::Str(address) => {
-                unicode::utf8(self.ctx.mem, self.ctx.layout, address, &mut text).map_or(0, |text| text.len)
-            }
-            NameRef::CString(address) => names::c_string(self.ctx.mem, address, &mut text).unwrap_or(0),
-        };
-        self.define_name_of(address, text.get(..length).unwrap_or_default())
-    }
-
-    fn static_name(&mut self, name: &'static str) -> Result<StringId, Stopped> {
-        let address = name.as_ptr() as u64;
-        match self.names.get(address) {
-            Some(known) => Ok(known),
-            None => self.define_name_of(address, name.as_bytes()),
-        }
-    }
-
-    /// A key of a dict that is no string: small ints are shown, anything else by its type.
-    fn key(&mut self, key: u64) -> Result<StringId, Stopped> {
-        if let Some(known) = self.names.get(key) {
-            return Ok(known);
-        }
-        let mut text = [0; NAME_BYTES];
-        let length = match self.ctx.type_of(key) {
-            Some(type_addr) => {
-                let length = names::type_name(self.ctx, type_addr, text.get_mut(1..NAME_BYTES - 1).unwrap_or_default());
-                if let Some(first) = text.first_mut() {
-                    *first = b'<';
-                }
-                if let Some(last) = text.get_mut(length + 1) {
-                    *last = b'>';
-                }
-                length + 2
-            }
-            None => 0,
-        };
-        self.define_name_of(key, text.get(..length).unwrap_or_default())
-    }
-
-    fn define_name_of(&mut self, address: u64, text: &[u8]) -> Result<StringId, Stopped> {
-        if self.next_name > MAX_NAMES {
-            return Ok(StringId::EMPTY);
-        }
-        let id = self.define_name(text)?;
-        self.names.insert(address, id)?;
-        Ok(id)
-    }
-
-    fn define_name(&mut self, text: &[u8]) -> Result<StringId, Stopped> {
-        let id = StringId(self.next_name);
-        self.next_name += 1;
-        self.parts.put(|writer| writer.string(id, text))?;
-        Ok(id)
-    }
-
-    // ---- native memory ----
-
-    fn list_blocks(&mut self, live: &Table<u64, LiveBlock>) -> Result<(), Stopped> {
-        let mut outcome = Ok(());
-        live.each(|addr, block| {
-            if outcome.is_ok() && !block.door.is_python() {
-                outcome = self.blocks.push(Block { addr, size: block.size });
-            }
-        });
-        outcome?;
-        self.blocks.as_mut_slice().sort_unstable_by_key(|block| block.addr);
-        Ok(())
-    }
-
-    /// Writes the live blocks, and the addresses found in native ones.
-    fn native_blocks(&mut self, live: &Table<u64, LiveBlock>) -> Result<(), Stopped> {
-        let mut outcome = Ok(());
-        let mut searched = 0;
-        live.each(|addr, block| {
-            if outcome.is_ok() {
-                outcome = self.native_block(addr, block, &mut searched);
-            }
-        });
-        outcome
-    }
-
-    fn native_block(&mut self, addr: u64, block: LiveBlock, searched: &mut u64) -> Result<(), Stopped> {
-        self.parts.put(|writer| {
-            if !writer.has_room() {
-                return Err(deadweight_capture::write::Full);
-            }
-            writer.alloc(Addr(addr), block.size, block.stack, block.door);
-            Ok(())
-        })?;
-        if matches!(block.door, Allocator::Malloc | Allocator::Aligned) && *searched < MAX_SEARCHED {
-            *searched += block.size;
-            self.guarded_words(addr, block.size)?;
-        }
-        Ok(())
-    }
-
-    fn guarded_words(&mut self, addr: u64, size: u64) -> Result<(), Stopped> {
-        unsafe extern "C" fn write_words(walker: *mut Walker<'_>, addr: u64, size: u64) -> c_int {
-            // SAFETY: the caller below passes itself and touches nothing of it during the call.
-            i32::from(unsafe { &mut *walker }.words(addr, 0, size, None).is_err())
-        }
-        let place = &raw mut *self as usize;
-        // SAFETY: `write_words` has these parameters.
-        match unsafe { arch::guarded_call(write_words as *const () as usize, place, addr as usize, size as usize) } {
-            Some(1) => Err(Stopped),
-            _ => Ok(()),
-        }
-    }
-
-    /// Writes the words between two offsets of `start` that are addresses of native blocks, or of objects which are
-    /// not among the targets just visited. `owner` is the object whose body it is.
-    fn words(&mut self, start: u64, from: u64, to: u64, owner: Option<u64>) -> Result<(), Stopped> {
-        let mut offset = from;
-        while offset + 8 <= to {
-            let word = self.ctx.mem.u64(start + offset).unwrap_or(0);
-            if word > 0xffff && word < 1 << 47 && Some(word) != owner && self.leads_somewhere(word, owner.is_some())? {
-                self.parts.put(|writer| writer.heap_word(Addr(word), offset as u32))?;
-            }
-            offset += 8;
-        }
-        Ok(())
-    }
-
-    fn leads_somewhere(&mut self, word: u64, in_object: bool) -> Result<bool, Stopped> {
-        if self.is_in_block(word) {
-            return Ok(true);
-        }
-        if !is_plausible(word) {
-            return Ok(false);
-        }
-        if self.seen.get(word).is_some() {
-            let reported = in_object && self.targets.as_slice().iter().take(64).any(|&target| target == word);
-            return Ok(!reported);
-        }
-        // An object that only hidden references hold: its type is one that was met, and its count is sane.
-        if !in_object {
-            return Ok(false);
-        }
-        let known = head_of(word).is_some_and(|type_addr| self.types.get(type_addr).is_some());
-        let sane = refcount::read(self.ctx.mem, self.ctx.layout, word)
-            .is_some_and(|count| !count.immortal && (1..1 << 24).contains(&count.count));
-        if known && sane {
-            self.meet(word)?;
-        }
-        Ok(known && sane)
-    }
-
-    /// Whether a native block begins here or has this address in it.
-    fn is_in_block(&self, address: u64) -> bool {
-        let blocks = self.blocks.as_slice();
-        let after = blocks.partition_point(|block| block.addr <= address);
-        after
-            .checked_sub(1)
-            .and_then(|index| blocks.get(index))
-            .is_some_and(|block| address - block.addr < block.size.max(1))
-    }
-}
-
-/// The type pointer of what may be an object at `address`; `None` if that cannot be read.
-fn head_of(address: u64) -> Option<u64> {
-    unsafe extern "C" fn load(address: *const u64, place: *mut u64, _: usize) -> c_int {
-        // SAFETY: if the address is not mapped, the guard takes over; `place` is the local below.
-        unsafe { place.write(address.add(1).read()) };
-        0
-    }
-    let mut head = 0u64;
-    let place = &raw mut head as usize;
-    // SAFETY: `load` has these parameters.
-    unsafe { arch::guarded_call(load as *const () as usize, address as usize, place, 0) }.map(|_| head)
 }

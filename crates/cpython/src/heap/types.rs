@@ -196,6 +196,7 @@ impl TypeFacts {
             self.kind,
             Kind::Str | Kind::Bytes | Kind::ByteArray | Kind::Int | Kind::Float
         ) && !self.has(flags::HEAP_TYPE)
+            && !self.has(flags::HAVE_GC)
     }
 
     /// Whether the object at `object` has a header of the collector, and thus may be tracked and traversed. `None`:

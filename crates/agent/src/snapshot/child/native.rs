@@ -1,0 +1,188 @@
+//! Native memory: the live blocks, and the addresses that lead to them from objects and from other blocks.
+
+use core::ffi::c_int;
+
+use deadweight_capture::{Addr, Allocator};
+use deadweight_cpython::heap::refcount;
+use deadweight_cpython::{Memory, is_plausible};
+
+use super::super::parts::Stopped;
+use super::{Block, LARGE_BLOCK, MAX_BODY, MAX_SEARCHED, PAGE, SAMPLE_BYTES, Walker};
+use crate::recorder::LiveBlock;
+use crate::table::Table;
+use crate::{arch, os};
+
+impl Walker<'_> {
+    pub(super) fn list_blocks(&mut self, live: &Table<u64, LiveBlock>) -> Result<(), Stopped> {
+        let mut outcome = Ok(());
+        live.each(|addr, block| {
+            if outcome.is_ok() && !block.door.is_python() {
+                outcome = self.blocks.push(Block {
+                    addr,
+                    size: block.size,
+                    searched: block.size,
+                });
+            }
+        });
+        outcome?;
+        self.blocks.as_mut_slice().sort_unstable_by_key(|block| block.addr);
+        Ok(())
+    }
+
+    /// Gives the pages of large blocks back that hold data and no addresses: they are the program's to rewrite, and
+    /// each would be copied for it as long as the child has it too.
+    pub(super) fn let_go_of_data(&mut self) {
+        for index in 0.. {
+            let Some(block) = self.blocks.get(index) else { break };
+            if block.size >= LARGE_BLOCK && !self.holds_addresses(&block) {
+                let from = (block.addr + SAMPLE_BYTES).next_multiple_of(PAGE);
+                let to = (block.addr + block.size) & !(PAGE - 1);
+                if from < to {
+                    os::forget_pages(from, to - from);
+                }
+                if let Some(block) = self.blocks.as_mut_slice().get_mut(index) {
+                    block.searched = SAMPLE_BYTES;
+                }
+            }
+        }
+    }
+
+    /// Whether a sample from the start of a large block looks like addresses: at least one word in 64.
+    pub(super) fn holds_addresses(&self, block: &Block) -> bool {
+        let words = SAMPLE_BYTES / 8;
+        let addresses = (0..words).filter(|index| {
+            let word = self.ctx.mem.u64(block.addr + index * 8).unwrap_or(0);
+            word & 7 == 0 && (self.is_in_block(word) || self.is_near_objects(word))
+        });
+        addresses.count() as u64 * 64 >= words
+    }
+
+    /// Whether an address is in the same 64 GiB of address space as some block: objects lie near blocks.
+    pub(super) fn is_near_objects(&self, address: u64) -> bool {
+        let blocks = self.blocks.as_slice();
+        let near = |block: Option<&Block>| block.is_some_and(|block| block.addr >> 36 == address >> 36);
+        address > 0xffff && (near(blocks.first()) || near(blocks.last()))
+    }
+
+    /// Writes the live blocks, and the addresses found in native ones.
+    pub(super) fn native_blocks(&mut self, live: &Table<u64, LiveBlock>) -> Result<(), Stopped> {
+        let mut outcome = Ok(());
+        let mut searched = 0;
+        live.each(|addr, block| {
+            if outcome.is_ok() {
+                outcome = self.native_block(addr, block, &mut searched);
+            }
+        });
+        outcome
+    }
+
+    pub(super) fn native_block(&mut self, addr: u64, block: LiveBlock, searched: &mut u64) -> Result<(), Stopped> {
+        self.parts.put(|writer| {
+            if !writer.has_room() {
+                return Err(deadweight_capture::write::Full);
+            }
+            writer.alloc(Addr(addr), block.size, block.stack, block.door);
+            Ok(())
+        })?;
+        if matches!(block.door, Allocator::Malloc | Allocator::Aligned) && *searched < MAX_SEARCHED {
+            let known = self.blocks.as_slice().binary_search_by_key(&addr, |block| block.addr);
+            let bytes = known
+                .ok()
+                .and_then(|index| self.blocks.get(index))
+                .map_or(0, |block| block.searched);
+            *searched += bytes;
+            self.guarded_words(addr, bytes)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn guarded_words(&mut self, addr: u64, size: u64) -> Result<(), Stopped> {
+        unsafe extern "C" fn write_words(walker: *mut Walker<'_>, addr: u64, size: u64) -> c_int {
+            // SAFETY: the caller below passes itself and touches nothing of it during the call.
+            i32::from(unsafe { &mut *walker }.words(addr, 0, size, None).is_err())
+        }
+        let place = &raw mut *self as usize;
+        // SAFETY: `write_words` has these parameters.
+        match unsafe { arch::guarded_call(write_words as *const () as usize, place, addr as usize, size as usize) } {
+            Some(1) => Err(Stopped),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the words between two offsets of `start` that are addresses of native memory, or of objects which are
+    /// not among the targets just visited. `owner` is the object whose body it is.
+    pub(super) fn words(&mut self, start: u64, from: u64, to: u64, owner: Option<u64>) -> Result<(), Stopped> {
+        // A small block or an object may lead to blocks that were not recorded; two that lead to the same one belong
+        // together.
+        let all = to - from.min(to) <= MAX_BODY;
+        let mut offset = from;
+        while offset + 8 <= to {
+            let word = self.ctx.mem.u64(start + offset).unwrap_or(0);
+            if word > 0xffff
+                && word < 1 << 47
+                && Some(word) != owner
+                && self.leads_somewhere(word, owner.is_some(), all)?
+            {
+                self.parts.put(|writer| writer.heap_word(Addr(word), offset as u32))?;
+            }
+            offset += 8;
+        }
+        Ok(())
+    }
+
+    pub(super) fn leads_somewhere(&mut self, word: u64, in_object: bool, all: bool) -> Result<bool, Stopped> {
+        if self.is_in_block(word) {
+            return Ok(true);
+        }
+        if !is_plausible(word) {
+            return Ok(false);
+        }
+        if self.seen.get(word).is_some() {
+            let reported = in_object && self.targets.as_slice().iter().take(64).any(|&target| target == word);
+            return Ok(!reported);
+        }
+        // An object that only hidden references hold: its type is one that was met, and its count is sane.
+        if in_object
+            && head_of(word).is_some_and(|type_addr| self.types.get(type_addr).is_some())
+            && refcount::read(self.ctx.mem, self.ctx.layout, word)
+                .is_some_and(|count| !count.immortal && (1..1 << 24).contains(&count.count))
+        {
+            self.meet(word)?;
+            return Ok(true);
+        }
+        Ok(all && self.is_near_blocks(word))
+    }
+
+    /// Whether an address lies between the first and the last native block.
+    pub(super) fn is_near_blocks(&self, address: u64) -> bool {
+        let blocks = self.blocks.as_slice();
+        blocks.first().is_some_and(|first| first.addr <= address)
+            && blocks.last().is_some_and(|last| address < last.addr + last.size)
+    }
+
+    /// Whether a native block begins here or has this address in it.
+    pub(super) fn is_in_block(&self, address: u64) -> bool {
+        let blocks = self.blocks.as_slice();
+        let after = blocks.partition_point(|block| block.addr <= address);
+        after
+            .checked_sub(1)
+            .and_then(|index| blocks.get(index))
+            .is_some_and(|block| address - block.addr < block.size.max(1))
+    }
+}
+
+/// The type pointer of what may be an object at `address`; `None` if that cannot be read.
+fn head_of(address: u64) -> Option<u64> {
+    unsafe extern "C" fn load(address: *const u64, place: *mut u64, _: usize) -> c_int {
+        let second = address.wrapping_add(1);
+        // SAFETY: if the address is not mapped, the guard takes over.
+        let head = unsafe { second.read() };
+        // SAFETY: `place` is the local below.
+        unsafe { place.write(head) };
+        0
+    }
+    let mut head = 0u64;
+    let place = &raw mut head as usize;
+    // SAFETY: `load` has these parameters.
+    unsafe { arch::guarded_call(load as *const () as usize, address as usize, place, 0) }.map(|_| head)
+}
