@@ -21,7 +21,7 @@ static DEFINITION: MethodDefinition = MethodDefinition {
 };
 
 unsafe extern "C" fn snapshot(_: Pointer, _: Pointer) -> Pointer {
-    recorder::snapshot_now();
+    recorder::snapshot_now(true);
     let none = NONE.load(Ordering::Relaxed);
     let take = TAKE_REFERENCE.load(Ordering::Relaxed);
     // SAFETY: `register` stored the address of `Py_IncRef` before Python could call this.

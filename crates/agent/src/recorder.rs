@@ -486,7 +486,7 @@ impl Recorder {
     ///
     /// # Safety
     /// The calling thread holds the GIL at a point where the heap is sound.
-    unsafe fn take_snapshot(&mut self) {
+    unsafe fn take_snapshot(&mut self, at_end: bool) {
         self.snapshots.set_asked(false);
         let (Some(insides), StackState::On { .. }) = (self.insides, self.stack_state) else {
             return;
@@ -499,7 +499,7 @@ impl Recorder {
         let Some(destination) = self.output.snapshot_destination() else {
             return;
         };
-        if !self.snapshots.is_worth_it() {
+        if !self.snapshots.is_possible() || (at_end && !self.snapshots.differs_at_end()) {
             return;
         }
         self.output.clock_now();
@@ -649,13 +649,13 @@ unsafe extern "C" fn self_test(_: Pointer) -> c_int {
 
 /// Runs as a pending call: in the main thread, with the GIL, between two instructions.
 unsafe extern "C" fn due_snapshot(_: Pointer) -> c_int {
-    snapshot_now();
+    snapshot_now(false);
     0
 }
 
 /// Takes a snapshot in a thread that has the GIL, at a point where the heap is sound: in a pending call, in an exit
 /// function, in `_exit` called from Python code.
-pub fn snapshot_now() {
+pub fn snapshot_now(at_end: bool) {
     let thread = Thread::current();
     if STATE.load(Ordering::Acquire) == ON
         && let Some(inside) = thread.enter()
@@ -663,7 +663,7 @@ pub fn snapshot_now() {
         && agent.python.is_some_and(|python| python.has_gil())
     {
         // SAFETY: see above.
-        unsafe { agent.take_snapshot() };
+        unsafe { agent.take_snapshot(at_end) };
     }
 }
 
@@ -821,7 +821,7 @@ fn after_fork() {
 /// The process ends by `_exit`: a last snapshot if Python code called it, and the end of the recording.
 pub fn finish_at_once() {
     if STATE.load(Ordering::Acquire) == ON && !is_forked_child() && os::pid() == recorded_pid() {
-        snapshot_now();
+        snapshot_now(true);
     }
     finish();
 }

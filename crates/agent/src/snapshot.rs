@@ -13,11 +13,11 @@ use crate::os::{self, Cloned};
 use crate::path::Path;
 
 /// A heap below this is not worth a picture.
-const LEAST_RESIDENT: u64 = 40 << 20;
+const LEAST_RESIDENT: u64 = 64 << 20;
 /// Growth since the last snapshot that makes another one due, as a part of what was resident then: 1/4.
 const GROWTH_PART: u64 = 4;
 /// And at least so much.
-const LEAST_GROWTH: u64 = 16 << 20;
+const LEAST_GROWTH: u64 = 32 << 20;
 /// Snapshots that are kept of a process; older ones are removed.
 const KEPT: u32 = 4;
 /// A snapshot's child that takes longer is killed, in seconds.
@@ -114,8 +114,15 @@ impl Snapshots {
     }
 
     /// Whether a snapshot may be taken now: the last one is written, and the program is not tiny.
-    pub fn is_worth_it(&mut self) -> bool {
+    pub fn is_possible(&mut self) -> bool {
         self.is_idle() && os::resident_bytes() >= LEAST_RESIDENT
+    }
+
+    /// Whether the heap at the end is worth a snapshot of its own: it differs much from the last one. While the
+    /// program takes its modules apart, every page that it touches is copied for the child.
+    pub fn differs_at_end(&self) -> bool {
+        let resident = os::resident_bytes();
+        resident.abs_diff(self.last_resident) >= (self.last_resident / GROWTH_PART).max(LEAST_GROWTH)
     }
 
     /// Clones the process for a snapshot. `None` if there is no process or memory to be had.

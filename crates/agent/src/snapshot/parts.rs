@@ -9,7 +9,8 @@ use crate::os;
 use crate::path::Path;
 
 const FIRST_PART_BYTES: usize = 1 << 20;
-const PART_BYTES: usize = 16 << 20;
+/// Small, because the pages of the open part are the child's to carry.
+const PART_BYTES: usize = 2 << 20;
 
 /// Where a snapshot goes.
 pub struct Parts {
