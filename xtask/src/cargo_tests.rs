@@ -67,16 +67,16 @@ pub fn in_chroot(chroot: &Chroot) -> Fallible<()> {
         })?;
     }
     let mut executables = build(&["-p", "deadweight-cpython", "--tests"])?;
-    executables.extend(build(&["-p", PROGRAM, "--test", "*"])?);
+    // The tests of the supervision ask nothing of a Python's version.
+    executables.extend(build(&["-p", PROGRAM, "--test", "known_answers"])?);
     let pythons = sid::PYTHONS.join(":");
-    let skips = skips_file().display().to_string();
+    // What needs a file system or a namespace that the chroot lacks has run outside: it is printed, not counted.
     // The experimental JIT is compiled into these interpreters and off by default.
     for jit in ["0", "1"] {
         let variables = [
             (pythons::VARIABLE, &*pythons),
             ("PYTHON_JIT", jit),
             ("RUST_BACKTRACE", "1"),
-            (SKIPS, &*skips),
         ];
         for (executable, folder) in &executables {
             shell::run(chroot.command(folder, &[executable], &variables))?;
