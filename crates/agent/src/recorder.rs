@@ -1,17 +1,20 @@
 //! From a hook to an event: what is recorded, when, and under which lock.
 //!
-//! The fast paths ([`allocated`], [`freed`]) cost a few nanoseconds and take no lock. All else is here behind
-//! [`AGENT`]'s lock, entered only with an [`InHook`].
+//! The fast paths (`hooks.rs`) cost a few nanoseconds and take no lock. All else is here behind `AGENT`'s lock, entered
+//! only with an [`InHook`]; `pending.rs` has what Python runs for us at safe points, `life.rs` the process's beginning,
+//! forks and end.
 
-use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+mod hooks;
+mod life;
+mod pending;
+
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use deadweight_capture::wire::State;
-use deadweight_capture::{Addr, Allocator, MapKind, StackId};
+use deadweight_capture::{Addr, Allocator, StackId};
 use deadweight_cpython::heap::lists;
 use deadweight_cpython::is_plausible;
 
-use crate::at_exit;
 use crate::catalogue::{Catalogue, Defining};
 use crate::config::Config;
 use crate::filter::{self, Ask};
@@ -27,7 +30,14 @@ use crate::stacks::{Stacks, fixed};
 use crate::table::Table;
 use crate::thread::{InHook, Thread};
 
-type Pointer = *mut c_void;
+pub use hooks::{allocated, freed, mapped, reallocated, remapped, unmapped};
+pub use life::finish_at_once;
+#[cfg_attr(
+    test,
+    expect(unused_imports, reason = "used by the library's constructor and destructor")
+)]
+pub use life::{finish, start};
+pub use pending::snapshot_now;
 
 /// Where the agent is in its life:
 ///
@@ -94,133 +104,6 @@ enum StackState {
     },
     /// There are no Python stacks.
     Off,
-}
-
-// ---- fast paths ---------------------------------------------------------------------------------
-
-/// A block was born through a hook.
-#[inline(always)]
-pub fn allocated(thread: &'static Thread, block: Pointer, size: usize, door: Allocator) {
-    if thread.is_inside() {
-        return;
-    }
-    let left = thread.countdown.get().wrapping_sub(size as i64);
-    thread.countdown.set(left);
-    if left < 0 {
-        slow_allocated(thread, block, size, door);
-    }
-}
-
-/// A block is about to go; `real` frees it.
-#[inline(always)]
-pub fn freed(block: Pointer, real: impl FnOnce()) {
-    if filter::is_asked_for(block as u64) {
-        return known_freed(block, real);
-    }
-    real();
-}
-
-/// A block changes its size; `real` does it.
-#[inline(always)]
-pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOnce() -> Pointer) -> Pointer {
-    let thread = Thread::current();
-    if thread.is_inside() {
-        let new = real();
-        // pymalloc's table of arenas, made before the wrappers were there: its old place is known.
-        if !new.is_null() && !block.is_null() && filter::is_asked_for(block as u64) {
-            note_freed(thread, block);
-        }
-        return new;
-    }
-    if !block.is_null() && filter::is_asked_for(block as u64) {
-        return known_reallocated(thread, block, size, door, real);
-    }
-    let inside = thread.enter_allocator();
-    let new = real();
-    drop(inside);
-    if !new.is_null() {
-        allocated(thread, new, size, door);
-    }
-    new
-}
-
-// ---- slow paths ---------------------------------------------------------------------------------
-
-#[cold]
-#[inline(never)]
-fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, door: Allocator) {
-    let Some(inside) = thread.enter() else { return };
-    let Some((mut agent, is_new)) = enter_recording(thread, &inside) else {
-        return;
-    };
-    // A countdown that has only just begun has not seen this block yet.
-    let takes_part = if is_new {
-        agent.counts_down(thread, size)
-    } else {
-        agent.takes_part(thread, size)
-    };
-    if takes_part && !block.is_null() {
-        agent.record(thread, block as u64, size as u64, door);
-    }
-}
-
-/// Out of line, so that the fast path saves no registers.
-#[cold]
-#[inline(never)]
-fn known_freed(block: Pointer, real: impl FnOnce()) {
-    let thread = Thread::current();
-    if !block.is_null() {
-        note_freed(thread, block);
-    }
-    // What the allocator frees underneath is the same block, mostly: then nothing is known of it any more.
-    let _inside = thread.enter_allocator();
-    real();
-}
-
-/// Records that a block is gone, unless the thread is in the agent itself.
-#[cold]
-#[inline(never)]
-fn note_freed(thread: &'static Thread, block: Pointer) {
-    if let Some(inside) = thread.enter()
-        && let Some(mut agent) = recording(thread, &inside)
-    {
-        agent.record_free(block as u64);
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn known_reallocated(
-    thread: &'static Thread,
-    block: Pointer,
-    size: usize,
-    door: Allocator,
-    real: impl FnOnce() -> Pointer,
-) -> Pointer {
-    let mut real = Some(real);
-    let mut call = || real.take().map_or(core::ptr::null_mut(), |real| real());
-    // Python's own allocators are called with the GIL, so the old address is given to nobody before the events are
-    // written; and they may take locks of their own.
-    let done = door.is_python().then(|| {
-        let _inside = thread.enter_allocator();
-        call()
-    });
-    let Some(inside) = thread.enter() else {
-        return done.unwrap_or_else(call);
-    };
-    let Some(mut agent) = recording(thread, &inside) else {
-        return done.unwrap_or_else(call);
-    };
-    // Otherwise with the lock held: another thread may be given the old address at once, and its event must come
-    // later.
-    let new = done.unwrap_or_else(call);
-    if !new.is_null() || (size == 0 && door == Allocator::Malloc) {
-        agent.record_free(block as u64);
-    }
-    if !new.is_null() && agent.counts_down(thread, size) {
-        agent.record(thread, new as u64, size as u64, door);
-    }
-    new
 }
 
 /// The agent, if this process is being recorded.
@@ -477,7 +360,8 @@ impl Recorder {
         }
         if let Some(python) = self.python {
             // SAFETY: may be called from any thread, with or without the GIL, once Python is initialised.
-            let asked = unsafe { (python.functions.add_pending_call)(due_snapshot, core::ptr::null_mut()) } == 0;
+            let asked =
+                unsafe { (python.functions.add_pending_call)(pending::due_snapshot, core::ptr::null_mut()) } == 0;
             self.snapshots.set_asked(asked);
         }
     }
@@ -526,7 +410,7 @@ impl Recorder {
             .filter(|python| python.is_initialized() && pymem::has_changed(&python.functions))
         {
             // SAFETY: may be called from any thread, with or without the GIL, once Python is initialised.
-            unsafe { (python.functions.add_pending_call)(keep_pymem, core::ptr::null_mut()) };
+            unsafe { (python.functions.add_pending_call)(pending::keep_pymem, core::ptr::null_mut()) };
         }
     }
 
@@ -597,7 +481,7 @@ impl Recorder {
             return;
         };
         // SAFETY: may be called from any thread, with or without the GIL, once Python is initialised.
-        let asked = unsafe { (python.functions.add_pending_call)(self_test, core::ptr::null_mut()) } == 0;
+        let asked = unsafe { (python.functions.add_pending_call)(pending::self_test, core::ptr::null_mut()) } == 0;
         match &mut self.stack_state {
             StackState::Untested { asked: place } | StackState::On { asked: place, .. } => *place = asked,
             StackState::Off => {}
@@ -627,226 +511,7 @@ impl Recorder {
     }
 }
 
-/// Runs as a pending call: in the main thread, with the GIL, between two instructions.
-unsafe extern "C" fn self_test(_: Pointer) -> c_int {
-    let thread = Thread::current();
-    if let Some(inside) = thread.enter()
-        && let Some(mut agent) = recording(thread, &inside)
-        && let (Some(python), Some(insides)) = (agent.python, agent.insides)
-    {
-        // SAFETY: a pending call holds the GIL at a safe point.
-        let outcome = unsafe { insides.self_test(&python, thread, agent.stacks.frames()) };
-        let first = matches!(agent.stack_state, StackState::Untested { .. });
-        agent.tested(outcome);
-        if first && matches!(agent.stack_state, StackState::On { .. }) {
-            drop(agent);
-            // SAFETY: a pending call holds the GIL at a safe point.
-            unsafe { at_exit::register(&python.functions) };
-        }
-    }
-    0
-}
-
-/// Runs as a pending call: in the main thread, with the GIL, between two instructions.
-unsafe extern "C" fn due_snapshot(_: Pointer) -> c_int {
-    snapshot_now(false);
-    0
-}
-
-/// Takes a snapshot in a thread that has the GIL, at a point where the heap is sound: in a pending call, in an exit
-/// function, in `_exit` called from Python code.
-pub fn snapshot_now(at_end: bool) {
-    let thread = Thread::current();
-    if STATE.load(Ordering::Acquire) == ON
-        && let Some(inside) = thread.enter()
-        && let Some(mut agent) = recording(thread, &inside)
-        && agent.python.is_some_and(|python| python.has_gil())
-    {
-        // SAFETY: see above.
-        unsafe { agent.take_snapshot(at_end) };
-    }
-}
-
-/// Runs as a pending call: puts the wrappers of Python's allocators back if they were removed. Not from within an
-/// allocation: tracemalloc, for one, holds a lock of its own in some of them.
-unsafe extern "C" fn keep_pymem(_: Pointer) -> c_int {
-    let thread = Thread::current();
-    let Some(inside) = thread.enter() else { return 0 };
-    let python = recording(thread, &inside).and_then(|agent| agent.python);
-    let lost = python.is_some_and(|python| pymem::keep_installed(&python.functions));
-    if lost && let Some(mut agent) = recording(thread, &inside) {
-        agent.note(&[
-            b"the program removed the hooks from Python's allocators, and they were put back: small ",
-            b"blocks that were freed in between count as live",
-        ]);
-    }
-    0
-}
-
 fn go_inert() {
     STATE.store(INERT, Ordering::Release);
     filter::ask(Ask::Nothing);
-}
-
-// ---- mappings -----------------------------------------------------------------------------------
-
-/// The program mapped memory itself.
-pub fn mapped(place: Pointer, len: usize, protection: c_int, flags: c_int) {
-    with_agent(|agent, thread| {
-        let kind = if flags & libc::MAP_ANONYMOUS == 0 {
-            MapKind::File
-        } else if protection == libc::PROT_NONE || flags & libc::MAP_NORESERVE != 0 {
-            MapKind::Reserved
-        } else {
-            MapKind::Anonymous
-        };
-        let stack = agent.current_stack(thread);
-        agent.output.clock();
-        if let Some(writer) = agent.output.writer(0) {
-            writer.map(Addr(place as u64), page_up(len), kind, stack);
-        }
-    });
-}
-
-/// The program is about to unmap a range.
-pub fn unmapped(place: Pointer, len: usize) {
-    with_agent(|agent, _| {
-        agent.output.clock();
-        if let Some(writer) = agent.output.writer(0) {
-            writer.unmap(Addr(place as u64), page_up(len));
-        }
-    });
-}
-
-/// The program moves or resizes a mapping; `real` does it, with the lock held: its old range may be given to
-/// another thread at once.
-pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnce() -> Pointer) -> Pointer {
-    let thread = Thread::current();
-    if STATE.load(Ordering::Acquire) != ON || thread.is_inside() {
-        return real();
-    }
-    let Some(inside) = thread.enter() else { return real() };
-    let Some(mut agent) = recording(thread, &inside) else {
-        return real();
-    };
-    let new = real();
-    if new != libc::MAP_FAILED {
-        let stack = agent.current_stack(thread);
-        agent.output.clock();
-        if let Some(writer) = agent.output.writer(0) {
-            let (old, new) = (Addr(place as u64), Addr(new as u64));
-            writer.remap(old, page_up(old_len), new, page_up(new_len), stack);
-        }
-        agent.after_event();
-    }
-    new
-}
-
-fn with_agent(write: impl FnOnce(&mut Recorder, &Thread)) {
-    let thread = Thread::current();
-    if STATE.load(Ordering::Acquire) == ON
-        && !thread.is_inside()
-        && let Some(inside) = thread.enter()
-        && let Some(mut agent) = recording(thread, &inside)
-    {
-        write(&mut agent, thread);
-        agent.after_event();
-    }
-}
-
-/// The kernel maps whole pages.
-fn page_up(len: usize) -> u64 {
-    (len as u64).saturating_add(4095) & !4095
-}
-
-// ---- the process's life -------------------------------------------------------------------------
-
-/// The constructor's work: decides whether there is anything to do in this process.
-pub fn start() {
-    let begun = prepare();
-    STATE.store(if begun.is_some() { WAITING } else { INERT }, Ordering::Release);
-}
-
-fn prepare() -> Option<()> {
-    let config = Config::from_environment()?;
-    let python = Python::find()?;
-    let page = os::map_private(4096)?;
-    // SAFETY: the page was just mapped. Kernels before 4.14 refuse; then `pthread_atfork` alone must do.
-    unsafe { os::advise(page, 4096, libc::MADV_WIPEONFORK) };
-    OURS.store(page.cast().as_ptr(), Ordering::Release);
-    // SAFETY: the handlers are functions of this library, which is never unloaded.
-    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
-    let inside = Thread::current().enter()?;
-    let mut agent = AGENT.hold(&inside);
-    agent.config = config;
-    agent.sampler = Sampler::new(config.interval);
-    agent.config.interval = agent.sampler.interval;
-    agent.python = Some(python);
-    Some(())
-}
-
-/// Whether the lock is held on behalf of a fork; only touched by the thread that holds it.
-static HELD_FOR_FORK: AtomicBool = AtomicBool::new(false);
-
-unsafe extern "C" fn before_fork() {
-    if STATE.load(Ordering::Acquire) == ON
-        && let Some(inside) = Thread::current().enter()
-    {
-        // The child then has tables that nobody was changing.
-        core::mem::forget(AGENT.hold(&inside));
-        HELD_FOR_FORK.store(true, Ordering::Relaxed);
-        inside.keep();
-    }
-}
-
-unsafe extern "C" fn after_fork_in_parent() {
-    after_fork();
-}
-
-unsafe extern "C" fn after_fork_in_child() {
-    if let Some(ours) = core::ptr::NonNull::new(OURS.load(Ordering::Relaxed)) {
-        // SAFETY: the page was mapped by `prepare`. Where the kernel did not wipe it, this does.
-        unsafe { ours.as_ref() }.store(0, Ordering::Relaxed);
-    }
-    after_fork();
-}
-
-fn after_fork() {
-    if HELD_FOR_FORK.swap(false, Ordering::Relaxed) {
-        AGENT.release_after_fork();
-        drop(InHook::resume());
-    }
-}
-
-/// The process ends by `_exit`: a last snapshot if Python code called it, and the end of the recording.
-pub fn finish_at_once() {
-    if STATE.load(Ordering::Acquire) == ON && !is_forked_child() && os::pid() == recorded_pid() {
-        snapshot_now(true);
-    }
-    finish();
-}
-
-/// The process that is recorded; another one shares this memory after `vfork`.
-fn recorded_pid() -> u32 {
-    let Some(inside) = Thread::current().enter() else {
-        return 0;
-    };
-    AGENT.hold_soon(&inside, 100).map_or(0, |agent| agent.output.pid())
-}
-
-/// The process ends: writes the end of the recording. Safe in a `vfork` child, which shares this memory with the
-/// process that is recorded, and in a signal handler that interrupted the agent.
-pub fn finish() {
-    if STATE.load(Ordering::Acquire) != ON || is_forked_child() {
-        return;
-    }
-    let Some(inside) = Thread::current().enter() else {
-        return;
-    };
-    if let Some(mut agent) = AGENT.hold_soon(&inside, 100)
-        && agent.output.pid() == os::pid()
-    {
-        go_inert();
-        agent.output.finish();
-    }
 }

@@ -1,0 +1,210 @@
+//! What the hooks call: the fast paths, and the way from there to an event.
+
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::Ordering;
+
+use deadweight_capture::{Addr, Allocator, MapKind};
+
+use super::{ON, Recorder, STATE, enter_recording, recording};
+use crate::filter;
+use crate::thread::Thread;
+
+type Pointer = *mut c_void;
+
+// ---- fast paths ---------------------------------------------------------------------------------
+
+/// A block was born through a hook.
+#[inline(always)]
+pub fn allocated(thread: &'static Thread, block: Pointer, size: usize, door: Allocator) {
+    if thread.is_inside() {
+        return;
+    }
+    let left = thread.countdown.get().wrapping_sub(size as i64);
+    thread.countdown.set(left);
+    if left < 0 {
+        slow_allocated(thread, block, size, door);
+    }
+}
+
+/// A block is about to go; `real` frees it.
+#[inline(always)]
+pub fn freed(block: Pointer, real: impl FnOnce()) {
+    if filter::is_asked_for(block as u64) {
+        return known_freed(block, real);
+    }
+    real();
+}
+
+/// A block changes its size; `real` does it.
+#[inline(always)]
+pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOnce() -> Pointer) -> Pointer {
+    let thread = Thread::current();
+    if thread.is_inside() {
+        let new = real();
+        // pymalloc's table of arenas, made before the wrappers were there: its old place is known.
+        if !new.is_null() && !block.is_null() && filter::is_asked_for(block as u64) {
+            note_freed(thread, block);
+        }
+        return new;
+    }
+    if !block.is_null() && filter::is_asked_for(block as u64) {
+        return known_reallocated(thread, block, size, door, real);
+    }
+    let inside = thread.enter_allocator();
+    let new = real();
+    drop(inside);
+    if !new.is_null() {
+        allocated(thread, new, size, door);
+    }
+    new
+}
+
+// ---- slow paths ---------------------------------------------------------------------------------
+
+#[cold]
+#[inline(never)]
+fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, door: Allocator) {
+    let Some(inside) = thread.enter() else { return };
+    let Some((mut agent, is_new)) = enter_recording(thread, &inside) else {
+        return;
+    };
+    // A countdown that has only just begun has not seen this block yet.
+    let takes_part = if is_new {
+        agent.counts_down(thread, size)
+    } else {
+        agent.takes_part(thread, size)
+    };
+    if takes_part && !block.is_null() {
+        agent.record(thread, block as u64, size as u64, door);
+    }
+}
+
+/// Out of line, so that the fast path saves no registers.
+#[cold]
+#[inline(never)]
+fn known_freed(block: Pointer, real: impl FnOnce()) {
+    let thread = Thread::current();
+    if !block.is_null() {
+        note_freed(thread, block);
+    }
+    // What the allocator frees underneath is the same block, mostly: then nothing is known of it any more.
+    let _inside = thread.enter_allocator();
+    real();
+}
+
+/// Records that a block is gone, unless the thread is in the agent itself.
+#[cold]
+#[inline(never)]
+fn note_freed(thread: &'static Thread, block: Pointer) {
+    if let Some(inside) = thread.enter()
+        && let Some(mut agent) = recording(thread, &inside)
+    {
+        agent.record_free(block as u64);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn known_reallocated(
+    thread: &'static Thread,
+    block: Pointer,
+    size: usize,
+    door: Allocator,
+    real: impl FnOnce() -> Pointer,
+) -> Pointer {
+    let mut real = Some(real);
+    let mut call = || real.take().map_or(core::ptr::null_mut(), |real| real());
+    // Python's own allocators are called with the GIL, so the old address is given to nobody before the events are
+    // written; and they may take locks of their own.
+    let done = door.is_python().then(|| {
+        let _inside = thread.enter_allocator();
+        call()
+    });
+    let Some(inside) = thread.enter() else {
+        return done.unwrap_or_else(call);
+    };
+    let Some(mut agent) = recording(thread, &inside) else {
+        return done.unwrap_or_else(call);
+    };
+    // Otherwise with the lock held: another thread may be given the old address at once, and its event must come
+    // later.
+    let new = done.unwrap_or_else(call);
+    if !new.is_null() || (size == 0 && door == Allocator::Malloc) {
+        agent.record_free(block as u64);
+    }
+    if !new.is_null() && agent.counts_down(thread, size) {
+        agent.record(thread, new as u64, size as u64, door);
+    }
+    new
+}
+
+// ---- mappings -----------------------------------------------------------------------------------
+
+/// The program mapped memory itself.
+pub fn mapped(place: Pointer, len: usize, protection: c_int, flags: c_int) {
+    with_agent(|agent, thread| {
+        let kind = if flags & libc::MAP_ANONYMOUS == 0 {
+            MapKind::File
+        } else if protection == libc::PROT_NONE || flags & libc::MAP_NORESERVE != 0 {
+            MapKind::Reserved
+        } else {
+            MapKind::Anonymous
+        };
+        let stack = agent.current_stack(thread);
+        agent.output.clock();
+        if let Some(writer) = agent.output.writer(0) {
+            writer.map(Addr(place as u64), page_up(len), kind, stack);
+        }
+    });
+}
+
+/// The program is about to unmap a range.
+pub fn unmapped(place: Pointer, len: usize) {
+    with_agent(|agent, _| {
+        agent.output.clock();
+        if let Some(writer) = agent.output.writer(0) {
+            writer.unmap(Addr(place as u64), page_up(len));
+        }
+    });
+}
+
+/// The program moves or resizes a mapping; `real` does it, with the lock held: its old range may be given to
+/// another thread at once.
+pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnce() -> Pointer) -> Pointer {
+    let thread = Thread::current();
+    if STATE.load(Ordering::Acquire) != ON || thread.is_inside() {
+        return real();
+    }
+    let Some(inside) = thread.enter() else { return real() };
+    let Some(mut agent) = recording(thread, &inside) else {
+        return real();
+    };
+    let new = real();
+    if new != libc::MAP_FAILED {
+        let stack = agent.current_stack(thread);
+        agent.output.clock();
+        if let Some(writer) = agent.output.writer(0) {
+            let (old, new) = (Addr(place as u64), Addr(new as u64));
+            writer.remap(old, page_up(old_len), new, page_up(new_len), stack);
+        }
+        agent.after_event();
+    }
+    new
+}
+
+fn with_agent(write: impl FnOnce(&mut Recorder, &Thread)) {
+    let thread = Thread::current();
+    if STATE.load(Ordering::Acquire) == ON
+        && !thread.is_inside()
+        && let Some(inside) = thread.enter()
+        && let Some(mut agent) = recording(thread, &inside)
+    {
+        write(&mut agent, thread);
+        agent.after_event();
+    }
+}
+
+/// The kernel maps whole pages.
+fn page_up(len: usize) -> u64 {
+    (len as u64).saturating_add(4095) & !4095
+}
