@@ -1,7 +1,7 @@
 //! The last snapshot: an exit function in the user's Python, registered early so that it runs last, when modules and
 //! their memory are still there.
 
-use core::ffi::{CStr, c_void};
+use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -46,29 +46,34 @@ impl Drop for Reference<'_> {
     }
 }
 
-fn attribute<'a>(functions: &'a Functions, of: &Reference<'_>, name: &CStr) -> Reference<'a> {
-    if of.object.is_null() {
-        return Reference {
-            object: null_mut(),
-            functions,
-        };
-    }
-    // SAFETY: the object is alive, the name is NUL-terminated, the GIL is held (`register`).
-    let object = unsafe { (functions.attribute)(of.object, name.as_ptr()) };
-    Reference { object, functions }
-}
-
-/// Registers the exit function. Nothing happens if Python cannot do it.
+/// Registers the exit function, once. Nothing happens if the program has not imported `atexit`: importing it here could
+/// meet the import system in the midst of its own locking. (Nearly every larger program has it, through `weakref`.)
 ///
 /// # Safety
-/// The calling thread holds the GIL at a safe point, with no exception set.
+/// The calling thread holds the GIL at a safe point.
 pub unsafe fn register(functions: &Functions) {
+    if NONE.load(Ordering::Relaxed) == functions.none.cast() {
+        return;
+    }
     NONE.store(functions.none.cast(), Ordering::Relaxed);
     TAKE_REFERENCE.store(functions.take_reference as Pointer, Ordering::Relaxed);
+    // A pending call may run while the interpreter reports an exception, a SystemExit perhaps: it stays as it is.
+    let (mut kind, mut value, mut traceback) = (null_mut(), null_mut(), null_mut());
     // SAFETY: by the caller's promise.
-    let object = unsafe { (functions.import)(c"atexit".as_ptr()) };
-    let module = Reference { object, functions };
-    let register = attribute(functions, &module, c"register");
+    unsafe { (functions.fetch_exception)(&mut kind, &mut value, &mut traceback) };
+    // SAFETY: by the caller's promise.
+    let modules = unsafe { (functions.modules)() };
+    // SAFETY: `sys.modules` is a dict, and the reference is borrowed while nothing else runs.
+    let module = unsafe { (functions.dict_item)(modules, c"atexit".as_ptr()) };
+    let object = if module.is_null() {
+        // Look again at the next snapshot.
+        NONE.store(null_mut(), Ordering::Relaxed);
+        null_mut()
+    } else {
+        // SAFETY: the module is alive, the name is NUL-terminated.
+        unsafe { (functions.attribute)(module, c"register".as_ptr()) }
+    };
+    let register = Reference { object, functions };
     // SAFETY: the definition is static.
     let object = unsafe { (functions.new_function)(&DEFINITION, null_mut(), null_mut()) };
     let function = Reference { object, functions };
@@ -77,6 +82,6 @@ pub unsafe fn register(functions: &Functions) {
         let object = unsafe { (functions.call)(register.object, function.object, null_mut::<c_void>()) };
         drop(Reference { object, functions });
     }
-    // SAFETY: by the caller's promise; an exception can only be ours.
-    unsafe { (functions.clear_exception)() };
+    // SAFETY: the references go back where they came from; an exception of ours is dropped.
+    unsafe { (functions.restore_exception)(kind, value, traceback) };
 }

@@ -17,6 +17,8 @@ pub struct Config {
     pub max_size: u64,
     /// Process id of the supervisor, or 0.
     pub supervisor: u32,
+    /// Whether heap snapshots are taken.
+    pub snapshots: bool,
     /// Seed of the random numbers for repeatable tests, or 0.
     pub seed: u64,
 }
@@ -29,6 +31,7 @@ impl Config {
         interval: 65536,
         max_size: 256 << 20,
         supervisor: 0,
+        snapshots: false,
         seed: 0,
     };
 
@@ -44,6 +47,7 @@ impl Config {
             interval: number(c"DEADWEIGHT_INTERVAL", Config::NONE.interval),
             max_size: number(c"DEADWEIGHT_MAX_SIZE", Config::NONE.max_size),
             supervisor: number(c"DEADWEIGHT_PARENT", 0) as u32,
+            snapshots: variable(c"DEADWEIGHT_SNAPSHOTS").is_some_and(|wish| wish == c"1"),
             seed: number(c"DEADWEIGHT_SEED", 0),
         })
     }

@@ -93,16 +93,20 @@ functions! {
     code_line: unsafe extern "C" fn(Pointer, c_int) -> c_int = c"PyCode_Addr2Line";
     /// Takes a reference.
     take_reference: unsafe extern "C" fn(Pointer) = c"Py_IncRef";
-    /// Imports a module; a new reference.
-    import: unsafe extern "C" fn(*const c_char) -> Pointer = c"PyImport_ImportModule";
+    /// `sys.modules`; borrowed.
+    modules: unsafe extern "C" fn() -> Pointer = c"PyImport_GetModuleDict";
+    /// A dict's value under a string, or null; borrowed.
+    dict_item: unsafe extern "C" fn(Pointer, *const c_char) -> Pointer = c"PyDict_GetItemString";
     /// An attribute; a new reference.
     attribute: unsafe extern "C" fn(Pointer, *const c_char) -> Pointer = c"PyObject_GetAttrString";
     /// Makes a Python function of a C function; a new reference.
     new_function: unsafe extern "C" fn(*const MethodDefinition, Pointer, Pointer) -> Pointer = c"PyCFunction_NewEx";
     /// Calls an object with the arguments up to NULL; a new reference. Variadic in C.
     call: unsafe extern "C" fn(Pointer, Pointer, ...) -> Pointer = c"PyObject_CallFunctionObjArgs";
-    /// Forgets an exception.
-    clear_exception: unsafe extern "C" fn() = c"PyErr_Clear";
+    /// Takes the exception that is set, if any.
+    fetch_exception: unsafe extern "C" fn(*mut Pointer, *mut Pointer, *mut Pointer) = c"PyErr_Fetch";
+    /// Sets an exception, or none.
+    restore_exception: unsafe extern "C" fn(Pointer, Pointer, Pointer) = c"PyErr_Restore";
     /// `None`: no function, its address is what counts.
     none: *mut u8 = c"_Py_NoneStruct";
     /// Drops a reference.

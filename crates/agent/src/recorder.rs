@@ -348,7 +348,7 @@ impl Recorder {
         }
         if !self.output.is_open() {
             go_inert();
-        } else if self.snapshots.is_due() {
+        } else if self.config.snapshots && self.snapshots.is_due() {
             self.ask_for_snapshot();
         }
     }
@@ -372,6 +372,9 @@ impl Recorder {
     /// The calling thread holds the GIL at a point where the heap is sound.
     unsafe fn take_snapshot(&mut self, at_end: bool) {
         self.snapshots.set_asked(false);
+        if !self.config.snapshots {
+            return;
+        }
         let (Some(insides), StackState::On { .. }) = (self.insides, self.stack_state) else {
             return;
         };

@@ -120,6 +120,11 @@ pub struct RunArgs {
     #[arg(long)]
     pub exact: bool,
 
+    /// Take heap snapshots while the program runs (experimental): who holds the memory, and what is garbage. The
+    /// program pauses a few milliseconds for each; while one is written, pages that the program changes are copied
+    #[arg(long)]
+    pub snapshots: bool,
+
     /// The Python to use [default: the active virtual environment's, the one beside deadweight, or the first one on
     /// PATH]
     #[arg(long, value_name = "PATH")]

@@ -21,6 +21,7 @@ pub fn start(plan: &Plan, library: &Path, capture: &Path, mask: SignalMask) -> R
         .args(arguments)
         .env("LD_PRELOAD", preload(library, env::var_os("LD_PRELOAD").as_deref()))
         .env("DEADWEIGHT_CAPTURE", capture)
+        .env("DEADWEIGHT_SNAPSHOTS", if plan.snapshots { "1" } else { "0" })
         .env("DEADWEIGHT_MODE", if plan.exact { "exact" } else { "sampled" })
         .env("DEADWEIGHT_INTERVAL", plan.interval_bytes.to_string())
         .env("DEADWEIGHT_MAX_SIZE", plan.max_size_bytes.to_string())

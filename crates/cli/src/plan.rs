@@ -25,6 +25,8 @@ pub struct Plan {
     pub force: bool,
     /// Every block instead of a sample.
     pub exact: bool,
+    /// Whether heap snapshots are taken.
+    pub snapshots: bool,
     /// Sampling interval in bytes.
     pub interval_bytes: u64,
     /// Largest size of the capture.
@@ -86,6 +88,7 @@ impl Plan {
             output: args.output,
             force: args.force,
             exact: args.exact,
+            snapshots: args.snapshots,
             interval_bytes: args.interval,
             max_size_bytes: args.max_size,
             quiet: args.quiet,

@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering;
 
-use super::{ON, STATE, StackState, recording};
+use super::{ON, STATE, recording};
 use crate::thread::Thread;
 use crate::{at_exit, pymem};
 
@@ -18,19 +18,21 @@ pub unsafe extern "C" fn self_test(_: Pointer) -> c_int {
     {
         // SAFETY: a pending call holds the GIL at a safe point.
         let outcome = unsafe { insides.self_test(&python, thread, agent.stacks.frames()) };
-        let first = matches!(agent.stack_state, StackState::Untested { .. });
         agent.tested(outcome);
-        if first && matches!(agent.stack_state, StackState::On { .. }) {
-            drop(agent);
-            // SAFETY: a pending call holds the GIL at a safe point.
-            unsafe { at_exit::register(&python.functions) };
-        }
     }
     0
 }
 
 /// Runs as a pending call: in the main thread, with the GIL, between two instructions.
 pub unsafe extern "C" fn due_snapshot(_: Pointer) -> c_int {
+    let thread = Thread::current();
+    let python = thread
+        .enter()
+        .and_then(|inside| recording(thread, &inside).and_then(|agent| agent.python));
+    if let Some(python) = python {
+        // SAFETY: a pending call holds the GIL at a safe point.
+        unsafe { at_exit::register(&python.functions) };
+    }
     snapshot_now(false);
     0
 }
