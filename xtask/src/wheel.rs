@@ -218,7 +218,9 @@ fn make_environment(python: &Python, environment: &Path, with_pip: bool) -> Fall
 /// Runs an installed deadweight in every way it can be started; `start` makes commands where it is installed.
 fn try_out(script: &str, python: &str, scratch: &Path, start: impl Fn(&[&str]) -> Command) -> Fallible<()> {
     let version = format!("deadweight {}", env!("CARGO_PKG_VERSION"));
-    let capture = scratch.join("one.dw").display().to_string();
+    // One for each Python that shares this folder.
+    let name = Path::new(python).file_name().unwrap_or_default().to_string_lossy();
+    let capture = scratch.join(format!("one-{name}.dw")).display().to_string();
     let by_import = "import deadweight; print('deadweight', deadweight.__version__)";
     let program = "import sys; print(1, sys.version_info[:2])";
     let plain = shell::output(start(&[python, "-c", program]))?;
