@@ -146,6 +146,13 @@ fn the_events_are_as_documented() {
         ("Left", tag::LEFT),
         ("Folded", tag::FOLDED),
         ("Warning", tag::WARNING),
+        ("Snapshot", tag::SNAPSHOT),
+        ("HeapType", tag::HEAP_TYPE),
+        ("HeapObject", tag::HEAP_OBJECT),
+        ("HeapEdge", tag::HEAP_EDGE),
+        ("HeapRoot", tag::HEAP_ROOT),
+        ("HeapWord", tag::HEAP_WORD),
+        ("HeapEnd", tag::HEAP_END),
     ]);
     let rows = table("Events");
     let (alloc, others) = rows.split_first().unwrap();
