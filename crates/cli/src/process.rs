@@ -12,6 +12,9 @@ pub struct Stat {
     pub parent: u32,
     /// Start, in clock ticks since the machine was started. With the process id it names a process for good.
     pub started_ticks: u64,
+    /// Whether no signal tells its parent of its end: so the agent's heap snapshots are made, and nothing that `fork`
+    /// makes.
+    pub is_silent: bool,
 }
 
 /// The ids of all processes that we can see.
@@ -76,7 +79,13 @@ fn parse_stat(stat: &str) -> Option<Stat> {
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
     let parent = fields.nth(1)?.parse().ok()?;
     let started_ticks = fields.nth(17)?.parse().ok()?;
-    Some(Stat { parent, started_ticks })
+    // Field 38, `exit_signal`.
+    let is_silent = fields.nth(15) == Some("0");
+    Some(Stat {
+        parent,
+        started_ticks,
+        is_silent,
+    })
 }
 
 fn kib(text: &str, name: &str) -> Option<u64> {
@@ -100,9 +109,14 @@ mod tests {
             parse_stat(line),
             Some(Stat {
                 parent: 7,
-                started_ticks: 987654
+                started_ticks: 987654,
+                is_silent: false
             })
         );
+        let silent = format!("{line} 2 3 4 5 6 7 8 9 10 11 12 13 0 1");
+        assert!(parse_stat(&silent).is_some_and(|stat| stat.is_silent));
+        let forked = format!("{line} 2 3 4 5 6 7 8 9 10 11 12 13 17 0");
+        assert!(parse_stat(&forked).is_some_and(|stat| !stat.is_silent));
         assert_eq!(parse_stat("42 (a"), None);
     }
 

@@ -105,7 +105,7 @@ impl Tree {
         let mut new: Vec<(u32, u32)> = ids
             .iter()
             .filter(|pid| !self.running.contains_key(pid) && !self.foreign.contains(pid))
-            .filter_map(|&pid| Some((pid, process::stat(pid)?.parent)))
+            .filter_map(|&pid| Some((pid, process::stat(pid).filter(|stat| !stat.is_silent)?.parent)))
             .collect();
         new.sort_unstable();
         loop {
