@@ -12,14 +12,23 @@ use deadweight_capture::wire::{HEADER_BYTES, State};
 const LONGEST_WAIT: Duration = Duration::from_secs(130);
 const POLL: Duration = Duration::from_millis(20);
 
+/// Between two parts of a snapshot its writer has no file of it mapped for a moment.
+const POLLS_WITHOUT_WRITER: u32 = 5;
+
 /// Waits until every snapshot in the capture is complete or its writer is gone.
 pub fn wait_until_written(folder: &Path) {
     let start = Instant::now();
-    while start.elapsed() < LONGEST_WAIT {
+    let mut without_writer = 0;
+    while start.elapsed() < LONGEST_WAIT && without_writer < POLLS_WITHOUT_WRITER {
         let unfinished = unfinished(folder);
-        if unfinished.is_empty() || !any_is_mapped(&unfinished) {
+        if unfinished.is_empty() {
             return;
         }
+        without_writer = if any_is_mapped(&unfinished) {
+            0
+        } else {
+            without_writer + 1
+        };
         std::thread::sleep(POLL);
     }
 }
@@ -31,7 +40,7 @@ fn unfinished(folder: &Path) -> Vec<PathBuf> {
     };
     let last_parts = capture.heaps().iter().filter_map(|heap| heap.segments.last());
     last_parts
-        .filter(|part| state(&part.path) == Some(State::Recording))
+        .filter(|part| state(&part.path) != Some(State::Ended))
         .map(|part| part.path.clone())
         .collect()
 }
