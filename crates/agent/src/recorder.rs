@@ -88,8 +88,8 @@ pub struct LiveBlock {
     pub door: Allocator,
 }
 
-/// In an exact run only blocks of at least this size are kept in the table of live blocks: the small ones belong to
-/// objects whose sizes a snapshot knows anyway.
+/// In an exact run only snapshots ask for the live blocks, and only those of at least this size are kept: the small
+/// ones belong to objects whose sizes a snapshot knows anyway.
 const EXACT_LIVE_BYTES: u64 = 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -296,7 +296,7 @@ impl Recorder {
         if let Some(writer) = self.output.writer(0) {
             writer.alloc(Addr(address), size, stack, door);
         }
-        if !self.config.exact || size >= EXACT_LIVE_BYTES {
+        if !self.config.exact || (self.config.snapshots && size >= EXACT_LIVE_BYTES) {
             if self.live.get(address).is_none() {
                 filter::add(address);
             }
