@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 
 use deadweight_capture::manifest::{Exit, ExitKind, Manifest};
+use deadweight_capture::read::Capture;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::statvfs::statvfs;
 
@@ -24,8 +25,14 @@ const MOST_PROCESSES: usize = 1000;
 pub fn complete(manifest: &mut Manifest, status: ExitStatus, tree: Option<&Tree>, folder: &Path, limits: &Limits) {
     let exit = exit(status, limits);
     manifest.exit = Some(exit.clone());
-    // The kernel's own figure for the largest single process: polling may have missed it.
-    let largest = getrusage(UsageWho::RUSAGE_CHILDREN).map_or(0, |usage| usage.max_rss().max(0) as u64 * 1024);
+    // The kernel's own figure for the largest single process: polling may have missed it. It counts the children that
+    // wrote heap snapshots as well, so it says nothing where there were any.
+    let has_snapshots = Capture::open(folder).is_ok_and(|capture| !capture.heaps().is_empty());
+    let largest = if has_snapshots {
+        0
+    } else {
+        getrusage(UsageWho::RUSAGE_CHILDREN).map_or(0, |usage| usage.max_rss().max(0) as u64 * 1024)
+    };
     let Some(tree) = tree else {
         manifest.peak_rss_bytes = Some(largest);
         manifest
