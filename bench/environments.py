@@ -16,6 +16,8 @@ ENVIRONMENTS: dict[str, list[str]] = {
     "plain": [],
     "memray": ["memray==1.20.0"],
     "fil": ["filprofiler==2024.11.2"],
+    # pyelftools is for PyHeap, which is not on PyPI itself.
+    "heap-peers": ["guppy3==3.1.7", "objgraph==3.7.0", "pympler==1.1", "pyelftools==0.32"],
 }
 
 _ABOUT = """
