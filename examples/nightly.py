@@ -1,4 +1,4 @@
-"""A nightly benchmark that needs four times the memory it should. Try it with `deadweight run --snapshots`.
+"""A nightly benchmark that needs four times the memory it should. Try it with `deadweight run`.
 
 Each round times a few made-up endpoints and puts the samples into a `Table`. A round's table is dropped when its summary
 is made, so only one should ever be alive. Two things are wrong:

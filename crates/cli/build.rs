@@ -1,4 +1,4 @@
-//! Builds the agent, so that its bytes can be embedded.
+//! Builds the agent, so that its bytes can be embedded, and lists the pages about findings for `src/explain.rs`.
 //!
 //! The agent is no dependency of this crate: a linked agent would replace the malloc of `deadweight` itself.
 //! It is built by a cargo of its own, with its own profile and features, in a folder of its own (so that the two
@@ -48,6 +48,32 @@ fn main() {
         fail(&format!("there is no agent at {}", agent.display()));
     }
     println!("cargo::rustc-env=DEADWEIGHT_AGENT_SO={}", agent.display());
+    pages(&here.join("../../docs/guide/findings"));
+}
+
+/// Writes the table of the pages in a folder: each one is named after the kind of finding that it explains.
+fn pages(folder: &Path) {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let entries = match folder.read_dir() {
+        Ok(entries) => entries,
+        Err(error) => fail(&format!("{} cannot be read: {error}", folder.display())),
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "md"));
+    paths.sort();
+    let mut table = String::from("const PAGES: &[(&str, &str)] = &[\n");
+    for path in paths {
+        let kind = path.file_stem().unwrap_or_default().to_string_lossy();
+        table.push_str(&format!(
+            "    ({kind:?}, include_str!({:?})),\n",
+            path.display().to_string()
+        ));
+    }
+    table.push_str("];\n");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("finding_pages.rs");
+    if let Err(error) = std::fs::write(&out, table) {
+        fail(&format!("{} cannot be written: {error}", out.display()));
+    }
 }
 
 fn build(here: &Path) -> PathBuf {

@@ -71,6 +71,8 @@ impl Chroot {
         const ENTER: &str = r#"set -e
             root=$1 checkout=$2 target=$3 folder=$4
             shift 4
+            # A namespace of its own can only be made where the root is a mount.
+            mount --bind "$root" "$root"
             mount -t proc proc "$root/proc"
             mount --rbind /dev "$root/dev"
             mount --rbind /sys "$root/sys"

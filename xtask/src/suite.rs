@@ -80,6 +80,16 @@ const STEPS: &[Step] = &[
         run: |_| cargo_tests::end_to_end().into(),
     },
     Step {
+        name: "healthy",
+        checks: "no false alarm on healthy programs (those that do not take long)",
+        run: healthy,
+    },
+    Step {
+        name: "cases",
+        checks: "known bugs are found, and not where they are fixed (those that need no packages)",
+        run: cases,
+    },
+    Step {
         name: "sid",
         checks: "the same on Python 3.14 and 3.15, in a Debian sid chroot, JIT off and on",
         run: in_chroot,
@@ -212,6 +222,49 @@ fn programs(skips: &mut Vec<Skip>) -> Outcome {
         }
     }
     cargo_tests::of_programs().into()
+}
+
+/// Runs the release binary on the healthy programs; those that need packages are left out where there is no PyPI.
+fn healthy(skips: &mut Vec<Skip>) -> Outcome {
+    // The newest that packages have wheels for.
+    let pythons = pythons::find();
+    let Some(python) = pythons
+        .iter()
+        .filter(|python| python.version.1 <= 13)
+        .max_by_key(|python| python.version)
+    else {
+        return Outcome::Failed("there is no Python to run them with".to_owned());
+    };
+    of_script(python, "tests/healthy/run.py", "healthy program", skips)
+}
+
+/// Runs the release binary on the known bugs that need no packages.
+fn cases(skips: &mut Vec<Skip>) -> Outcome {
+    match pythons::find().iter().max_by_key(|python| python.version) {
+        Some(python) => of_script(python, "tests/cases/run.py", "case", skips),
+        None => Outcome::Failed("there is no Python to run them with".to_owned()),
+    }
+}
+
+/// Runs the fast part of a script that says what it left out.
+fn of_script(python: &pythons::Python, script: &str, what: &str, skips: &mut Vec<Skip>) -> Outcome {
+    let left_out = checkout::target().join("left-out.txt");
+    let _ = std::fs::remove_file(&left_out);
+    let mut run = shell::command(&python.path);
+    run.args([script, "--fast", "--deadweight"])
+        .arg(checkout::release_binary())
+        .arg("--skips")
+        .arg(&left_out);
+    let outcome = build().and_then(|()| shell::run(run));
+    for line in std::fs::read_to_string(&left_out).unwrap_or_default().lines() {
+        let (name, reason) = line.split_once(": ").unwrap_or((line, "no reason given"));
+        skips.push(Skip {
+            what: format!("{what} {name}"),
+            reason: reason.to_owned(),
+            possible: false,
+        });
+    }
+    outcome.into()
 }
 
 fn in_chroot(skips: &mut Vec<Skip>) -> Outcome {

@@ -1,11 +1,11 @@
 //! The last snapshot: an exit function in the user's Python, registered early so that it runs last, when modules and
-//! their memory are still there.
+//! their memory are still there. It also looks whether a MemoryError that nothing caught ended the program.
 
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::python::{Functions, MethodDefinition};
+use crate::python::{ExitFunctions, MethodDefinition};
 use crate::recorder;
 
 type Pointer = *mut c_void;
@@ -21,7 +21,8 @@ static DEFINITION: MethodDefinition = MethodDefinition {
 };
 
 unsafe extern "C" fn snapshot(_: Pointer, _: Pointer) -> Pointer {
-    recorder::snapshot_now(true);
+    recorder::note_memory_error();
+    recorder::last_snapshot();
     let none = NONE.load(Ordering::Relaxed);
     let take = TAKE_REFERENCE.load(Ordering::Relaxed);
     // SAFETY: `register` stored the address of `Py_IncRef` before Python could call this.
@@ -31,27 +32,108 @@ unsafe extern "C" fn snapshot(_: Pointer, _: Pointer) -> Pointer {
     none
 }
 
-/// A reference that is dropped with this value; null if a call failed.
+/// Whether the exception that Python printed last, as the end of the program, is a MemoryError.
+///
+/// # Safety
+/// The calling thread holds the GIL.
+pub unsafe fn is_memory_error(functions: &ExitFunctions) -> bool {
+    // SAFETY: by the caller's promise; the reference is borrowed while nothing else runs.
+    let last = unsafe { (functions.system_value)(c"last_type".as_ptr()) };
+    // SAFETY: Python has set its exceptions' places when it is up.
+    let memory_error = unsafe { functions.memory_error.cast::<Pointer>().read() };
+    // SAFETY: both are types, and the GIL is held.
+    !last.is_null() && unsafe { (functions.matches)(last, memory_error) } != 0
+}
+
+/// A reference that is dropped with this value.
 struct Reference<'a> {
     object: Pointer,
-    functions: &'a Functions,
+    functions: &'a ExitFunctions,
 }
 
 impl Drop for Reference<'_> {
     fn drop(&mut self) {
-        if !self.object.is_null() {
-            // SAFETY: the reference is ours, and the GIL is held (`register`).
-            unsafe { (self.functions.drop_reference)(self.object) };
-        }
+        // SAFETY: the reference is ours (`Calls::owned`), and the GIL is held (`Calls::new`).
+        unsafe { (self.functions.drop_reference)(self.object) };
     }
 }
 
-/// Registers the exit function, once. Nothing happens if the program has not imported `atexit`: importing it here could
-/// meet the import system in the midst of its own locking. (Nearly every larger program has it, through `weakref`.)
+/// Calls of Python's in a thread that holds the GIL.
+#[derive(Clone, Copy)]
+struct Calls<'a> {
+    functions: &'a ExitFunctions,
+    /// 9 for Python 3.9.
+    minor: u8,
+}
+
+impl<'a> Calls<'a> {
+    /// # Safety
+    /// The calling thread holds the GIL as long as this and its references exist.
+    unsafe fn new(functions: &'a ExitFunctions, minor: u8) -> Calls<'a> {
+        Calls { functions, minor }
+    }
+
+    /// What a function has returned with a reference for us; `None` if it failed.
+    fn owned(self, object: Pointer) -> Option<Reference<'a>> {
+        let functions = self.functions;
+        (!object.is_null()).then_some(Reference { object, functions })
+    }
+
+    /// The same without one, from a function that lends its own.
+    fn lent(self, object: Pointer) -> Option<Reference<'a>> {
+        if !object.is_null() {
+            // SAFETY: it is alive as long as nothing else runs, and the GIL is held.
+            unsafe { (self.functions.take_reference)(object) };
+        }
+        self.owned(object)
+    }
+
+    fn imported(self, name: &CStr) -> Option<Reference<'a>> {
+        // SAFETY: the GIL is held.
+        let modules = unsafe { (self.functions.modules)() };
+        // SAFETY: `sys.modules` is a dict; the name ends with NUL.
+        self.lent(unsafe { (self.functions.dict_item)(modules, name.as_ptr()) })
+    }
+
+    fn of_system(self, name: &CStr) -> Option<Reference<'a>> {
+        // SAFETY: the GIL is held; the name ends with NUL.
+        self.lent(unsafe { (self.functions.system_value)(name.as_ptr()) })
+    }
+
+    fn attribute(self, of: &Reference<'_>, name: &CStr) -> Option<Reference<'a>> {
+        // SAFETY: the object is alive by its reference; the name ends with NUL.
+        self.owned(unsafe { (self.functions.attribute)(of.object, name.as_ptr()) })
+    }
+
+    fn set_attribute(self, of: &Reference<'_>, name: &CStr, value: &Reference<'_>) -> Option<()> {
+        // SAFETY: both objects are alive by their references; the name ends with NUL.
+        let failed = unsafe { (self.functions.set_attribute)(of.object, name.as_ptr(), value.object) };
+        (failed == 0).then_some(())
+    }
+
+    fn string(self, text: &CStr) -> Option<Reference<'a>> {
+        // SAFETY: the GIL is held; the text ends with NUL.
+        self.owned(unsafe { (self.functions.string)(text.as_ptr()) })
+    }
+
+    fn call(self, callable: &Reference<'_>, argument: Option<&Reference<'_>>) -> Option<Reference<'a>> {
+        let argument = argument.map_or(null_mut(), |argument| argument.object);
+        // SAFETY: both objects are alive by their references; the arguments end with NULL, of which one too many is never read.
+        self.owned(unsafe { (self.functions.call)(callable.object, argument, null_mut::<c_void>()) })
+    }
+
+    /// The exit function as an object of Python's.
+    fn exit_function(self) -> Option<Reference<'a>> {
+        // SAFETY: `DEFINITION` is static; the GIL is held.
+        self.owned(unsafe { (self.functions.new_function)(&DEFINITION, null_mut(), null_mut()) })
+    }
+}
+
+/// Registers the exit function, once. `minor` is 9 for Python 3.9.
 ///
 /// # Safety
 /// The calling thread holds the GIL at a safe point.
-pub unsafe fn register(functions: &Functions) {
+pub unsafe fn register(functions: &ExitFunctions, minor: u8) {
     if NONE.load(Ordering::Relaxed) == functions.none.cast() {
         return;
     }
@@ -61,27 +143,40 @@ pub unsafe fn register(functions: &Functions) {
     let (mut kind, mut value, mut traceback) = (null_mut(), null_mut(), null_mut());
     // SAFETY: by the caller's promise.
     unsafe { (functions.fetch_exception)(&mut kind, &mut value, &mut traceback) };
-    // SAFETY: by the caller's promise.
-    let modules = unsafe { (functions.modules)() };
-    // SAFETY: `sys.modules` is a dict, and the reference is borrowed while nothing else runs.
-    let module = unsafe { (functions.dict_item)(modules, c"atexit".as_ptr()) };
-    let object = if module.is_null() {
+    // SAFETY: by the caller's promise; it is used before this function returns.
+    let calls = unsafe { Calls::new(functions, minor) };
+    if register_with(calls).is_none() {
         // Look again at the next snapshot.
         NONE.store(null_mut(), Ordering::Relaxed);
-        null_mut()
-    } else {
-        // SAFETY: the module is alive, the name is NUL-terminated.
-        unsafe { (functions.attribute)(module, c"register".as_ptr()) }
-    };
-    let register = Reference { object, functions };
-    // SAFETY: the definition is static.
-    let object = unsafe { (functions.new_function)(&DEFINITION, null_mut(), null_mut()) };
-    let function = Reference { object, functions };
-    if !register.object.is_null() && !function.object.is_null() {
-        // SAFETY: both are objects, and the arguments end with NULL.
-        let object = unsafe { (functions.call)(register.object, function.object, null_mut::<c_void>()) };
-        drop(Reference { object, functions });
     }
     // SAFETY: the references go back where they came from; an exception of ours is dropped.
     unsafe { (functions.restore_exception)(kind, value, traceback) };
+}
+
+fn register_with(calls: Calls<'_>) -> Option<()> {
+    let register = calls.attribute(&module(calls)?, c"register")?;
+    calls.call(&register, Some(&calls.exit_function()?)).map(drop)
+}
+
+/// The module `atexit`: the program's, or one of our own. From 3.10 on all such modules register with the interpreter; before,
+/// each has its own functions, and the last one is called: there only the program's will do.
+///
+/// Importing it could meet the import system in the midst of its own locking, and hooks of the program's. So it is made as
+/// the import system makes it, by `_imp.create_builtin` and `_imp.exec_builtin` (`Python/import.c`), which run no
+/// Python code, and it is no entry of `sys.modules`.
+fn module(calls: Calls<'_>) -> Option<Reference<'_>> {
+    if let Some(module) = calls.imported(c"atexit") {
+        return Some(module);
+    }
+    if calls.minor < 10 {
+        return None;
+    }
+    let loader = calls.imported(c"_imp")?;
+    // An object that may have any attributes: the specification has a name.
+    let kind = calls.attribute(&calls.of_system(c"implementation")?, c"__class__")?;
+    let specification = calls.call(&kind, None)?;
+    calls.set_attribute(&specification, c"name", &calls.string(c"atexit")?)?;
+    let module = calls.call(&calls.attribute(&loader, c"create_builtin")?, Some(&specification))?;
+    calls.call(&calls.attribute(&loader, c"exec_builtin")?, Some(&module))?;
+    Some(module)
 }

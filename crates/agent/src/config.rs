@@ -19,6 +19,10 @@ pub struct Config {
     pub supervisor: u32,
     /// Whether heap snapshots are taken.
     pub snapshots: bool,
+    /// The memory limit that applies to the run, bytes; 0 if there is none.
+    pub limit: u64,
+    /// The file in which the kernel counts what is used of it (`memory.stat` of the control group).
+    pub limit_statistics: Path,
     /// Seed of the random numbers for repeatable tests, or 0.
     pub seed: u64,
 }
@@ -32,6 +36,8 @@ impl Config {
         max_size: 256 << 20,
         supervisor: 0,
         snapshots: false,
+        limit: 0,
+        limit_statistics: Path::EMPTY,
         seed: 0,
     };
 
@@ -40,6 +46,8 @@ impl Config {
     pub fn from_environment() -> Option<Config> {
         let mut folder = Path::EMPTY;
         folder.push(variable(c"DEADWEIGHT_CAPTURE")?.to_bytes());
+        let mut limit_statistics = Path::EMPTY;
+        limit_statistics.push(variable(c"DEADWEIGHT_LIMIT_STATISTICS").map_or(b"", CStr::to_bytes));
         let number = |name, default| variable(name).and_then(parse).unwrap_or(default);
         folder.is_whole().then(|| Config {
             folder,
@@ -48,6 +56,12 @@ impl Config {
             max_size: number(c"DEADWEIGHT_MAX_SIZE", Config::NONE.max_size),
             supervisor: number(c"DEADWEIGHT_PARENT", 0) as u32,
             snapshots: variable(c"DEADWEIGHT_SNAPSHOTS").is_some_and(|wish| wish == c"1"),
+            limit: if limit_statistics.is_whole() {
+                number(c"DEADWEIGHT_LIMIT", 0)
+            } else {
+                0
+            },
+            limit_statistics,
             seed: number(c"DEADWEIGHT_SEED", 0),
         })
     }

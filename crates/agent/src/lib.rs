@@ -29,6 +29,7 @@
 
 mod arch;
 mod at_exit;
+pub mod called;
 mod catalogue;
 mod config;
 pub mod exports;
@@ -42,6 +43,7 @@ mod pymem;
 mod python;
 mod real;
 mod recorder;
+mod regions;
 mod sampler;
 mod snapshot;
 mod stacks;

@@ -1,8 +1,15 @@
 //! The kernel's services that the agent uses, none of which touches `errno` or allocates.
 
+mod process;
+
 use core::ptr::NonNull;
 
 use crate::arch::syscall;
+
+pub use process::{
+    Cloned, FileLock, available_bytes, become_expendable, charged_bytes, clone_silently, forget_pages, has_ended,
+    minor_faults, own_minor_faults, private_bytes, resident_and_highest,
+};
 
 /// An error number of the kernel (`ENOSPC`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +54,29 @@ pub fn thread_id() -> u32 {
     plain(libc::SYS_gettid) as u32
 }
 
+/// Copies what this process has at `address`; false where it has nothing, or the kernel does not do this.
+pub fn read_own_memory(address: u64, out: &mut [u8]) -> bool {
+    let local = libc::iovec {
+        iov_base: out.as_mut_ptr().cast(),
+        iov_len: out.len(),
+    };
+    let remote = libc::iovec {
+        iov_base: address as *mut libc::c_void,
+        iov_len: out.len(),
+    };
+    let arguments = [
+        pid() as usize,
+        &raw const local as usize,
+        1,
+        &raw const remote as usize,
+        1,
+        0,
+    ];
+    // SAFETY: the kernel checks the foreign range; the local one is `out`, which is ours to write.
+    let copied = unsafe { syscall(libc::SYS_process_vm_readv, arguments) };
+    check(copied).is_ok_and(|copied| copied == out.len())
+}
+
 /// Whether a process of this id exists.
 pub fn process_exists(pid: u32) -> bool {
     // SAFETY: signal 0 only asks.
@@ -54,13 +84,17 @@ pub fn process_exists(pid: u32) -> bool {
     check(asked) != Err(Errno(libc::ESRCH))
 }
 
-/// Zeroed private memory, or `None`.
+/// Zeroed private memory, or `None`. It is left out of core dumps, which also tells it from the program's own memory in
+/// `/proc/PID/smaps` (flag `dd`).
 pub fn map_private(bytes: usize) -> Option<NonNull<u8>> {
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
     // SAFETY: a fresh mapping where the kernel likes; it replaces nothing.
     let place = unsafe { syscall(libc::SYS_mmap, [0, bytes, protection, flags, usize::MAX, 0]) };
-    NonNull::new(check(place).ok()? as *mut u8)
+    let place = NonNull::new(check(place).ok()? as *mut u8)?;
+    // SAFETY: the mapping was just made.
+    unsafe { advise(place, bytes, libc::MADV_DONTDUMP) };
+    Some(place)
 }
 
 /// Gives a mapping back.
@@ -232,12 +266,16 @@ pub fn thread_name(out: &mut [u8; 16]) -> &[u8] {
 
 /// Highest resident memory of this process so far, in bytes.
 pub fn max_rss_bytes() -> u64 {
+    (usage_of_self().ru_maxrss as u64).wrapping_mul(1024)
+}
+
+fn usage_of_self() -> libc::rusage {
     // SAFETY: all zeros is a valid `rusage`.
     let mut usage: libc::rusage = unsafe { core::mem::zeroed() };
     let place = &raw mut usage as usize;
     // SAFETY: `place` is valid for the answer.
     unsafe { syscall(libc::SYS_getrusage, [libc::RUSAGE_SELF as usize, place, 0, 0, 0, 0]) };
-    (usage.ru_maxrss as u64).wrapping_mul(1024)
+    usage
 }
 
 /// Waits until `*word` is no longer `value` (or for no reason).
@@ -310,87 +348,4 @@ pub fn resident_bytes() -> u64 {
         .nth(1)
         .and_then(|field| core::str::from_utf8(field).ok()?.parse::<u64>().ok());
     pages.unwrap_or(0).saturating_mul(4096)
-}
-
-/// What a raw clone returned.
-pub enum Cloned {
-    /// This is the child.
-    Child,
-    /// This is the parent of that child.
-    Parent(u32),
-}
-
-/// A copy of the process with the calling thread only, as `fork` makes it, but without handlers, without a signal at
-/// its end, and invisible to `wait` (it needs `__WCLONE`).
-///
-/// # Safety
-/// The child may only make system calls and read memory: whatever another thread held is held for ever.
-pub unsafe fn clone_silently() -> Result<Cloned, Errno> {
-    // SAFETY: no new stack and no shared memory: the child goes on here with a copy of everything.
-    match check(unsafe { syscall(libc::SYS_clone, [0; 6]) })? {
-        0 => Ok(Cloned::Child),
-        pid => Ok(Cloned::Parent(pid as u32)),
-    }
-}
-
-/// Whether a child of [`clone_silently`] has ended; it is then gone for good.
-pub fn has_ended(child: u32) -> bool {
-    let options = (libc::WNOHANG | libc::__WCLONE) as usize;
-    // SAFETY: neither status nor usage is asked for.
-    let result = unsafe { syscall(libc::SYS_wait4, [child as usize, 0, options, 0, 0, 0]) };
-    check(result) != Ok(0)
-}
-
-/// Makes this process one that nobody misses: killed first when memory is short, killed by an alarm after `seconds`,
-/// with no file open, and with default signal handling but for faults, which go to `on_fault`.
-pub fn become_expendable(seconds: usize, on_fault: extern "C" fn(i32, *mut libc::siginfo_t, *mut core::ffi::c_void)) {
-    // SAFETY: this process is the snapshot child alone, which opens its own files later.
-    unsafe { syscall(libc::SYS_close_range, [0, u32::MAX as usize, 0, 0, 0, 0]) };
-    write_file(b"/proc/self/oom_score_adj\0", b"1000");
-    for signal in 1..=64 {
-        // SAFETY: all zeros is a valid `sigaction`: the default handler, no flags.
-        let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
-        if matches!(signal, libc::SIGSEGV | libc::SIGBUS) {
-            action.sa_sigaction = on_fault as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
-        }
-        // SAFETY: `action` is valid; signals that cannot be handled are refused.
-        unsafe { libc::sigaction(signal, &action, core::ptr::null_mut()) };
-    }
-    let nothing_blocked = 0u64;
-    let place = &raw const nothing_blocked as usize;
-    // SAFETY: the mask is 8 bytes, as the kernel's.
-    unsafe {
-        syscall(
-            libc::SYS_rt_sigprocmask,
-            [libc::SIG_SETMASK as usize, place, 0, 8, 0, 0],
-        )
-    };
-    // SAFETY: only sets a timer, whose signal has its default action.
-    unsafe { syscall(libc::SYS_alarm, [seconds, 0, 0, 0, 0, 0]) };
-}
-
-fn write_file(path: &[u8], text: &[u8]) {
-    let flags = (libc::O_WRONLY | libc::O_CLOEXEC) as usize;
-    // SAFETY: only called with NUL-terminated literals.
-    let opened = unsafe {
-        syscall(
-            libc::SYS_openat,
-            [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags, 0, 0, 0],
-        )
-    };
-    let Ok(fd) = check(opened) else { return };
-    // SAFETY: `text` is readable for its length.
-    unsafe { syscall(libc::SYS_write, [fd, text.as_ptr() as usize, text.len(), 0, 0, 0]) };
-    // SAFETY: `fd` was opened above.
-    unsafe { syscall(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
-}
-
-/// In the snapshot's child: lets go of whole pages, which are the program's alone from then on. What is read there later
-/// is zero.
-pub fn forget_pages(address: u64, bytes: u64) {
-    let advice = libc::MADV_DONTNEED as usize;
-    // SAFETY: only the child calls this, about private memory that it does not read again; the program is not
-    // concerned.
-    unsafe { syscall(libc::SYS_madvise, [address as usize, bytes as usize, advice, 0, 0, 0]) };
 }

@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 use deadweight_capture::wire::State;
-use deadweight_capture::write::{Full, SegmentInfo, SegmentWriter};
+use deadweight_capture::write::{Full, Requests, SegmentInfo, SegmentWriter};
 
 use crate::arch;
 use crate::config::Config;
@@ -33,6 +33,8 @@ pub struct Output {
     /// Events that could not be written and are not yet told of.
     lost: u64,
     always: u64,
+    requests: Requests,
+    snapshot_writer: u32,
     last_ticks: u64,
 }
 
@@ -53,6 +55,8 @@ impl Output {
             oldest: 1,
             lost: 0,
             always: 0,
+            requests: Requests::NONE,
+            snapshot_writer: 0,
             last_ticks: 0,
         }
     }
@@ -102,12 +106,15 @@ impl Output {
             interval_bytes: if self.config.exact { 0 } else { self.config.interval },
             always_bytes: if self.config.exact { 0 } else { self.always },
             start_nanos: os::now_nanos(),
+            requests: self.requests,
+            snapshot_writer: self.snapshot_writer,
         }
     }
 
     /// Where a heap snapshot of this process goes; `None` if nothing is recorded.
     pub fn snapshot_destination(&self) -> Option<Destination> {
         self.is_open().then(|| Destination {
+            folder: self.config.folder,
             stem: self.stem(),
             info: self.info(),
         })
@@ -162,6 +169,7 @@ impl Output {
         if bytes > LARGEST_TEXT || self.writer.is_none() {
             return;
         }
+        self.requests.asked = self.asked();
         self.index += 1;
         let (old_writer, old_place) = (self.writer.take(), self.place.take());
         let opened = if self.is_over_limit() {
@@ -215,6 +223,55 @@ impl Output {
         };
         let bytes = u64::from(self.index - self.oldest) * segment as u64;
         bytes > self.config.max_size && !(self.config.supervisor != 0 && os::process_exists(self.config.supervisor))
+    }
+
+    /// How many snapshots were asked for from outside.
+    #[inline(always)]
+    fn asked(&self) -> u32 {
+        match self.writer.as_ref().and_then(SegmentWriter::asked_place) {
+            // SAFETY: four bytes of the header of the open segment, mapped and aligned as all of it. Other processes
+            // write there, each time all four bytes.
+            Some(place) => unsafe { place.cast::<u32>().read_volatile() },
+            None => self.requests.asked,
+        }
+    }
+
+    /// Whether a snapshot was asked for from outside, and not answered yet.
+    #[inline(always)]
+    pub fn is_asked(&self) -> bool {
+        self.asked().wrapping_sub(self.requests.answered) as i32 > 0
+    }
+
+    /// Notes in the capture that what was asked for was seen.
+    pub fn notice(&mut self) {
+        self.requests.noticed = self.asked();
+        self.tell_requests();
+    }
+
+    /// Answers all that was asked for.
+    pub fn answer(&mut self, answer: u32) {
+        let asked = self.asked();
+        self.requests = Requests {
+            asked,
+            answered: asked,
+            answer,
+            noticed: asked,
+        };
+        self.tell_requests();
+    }
+
+    /// Notes in the capture which process writes the last snapshot: who reads it waits for that one.
+    pub fn set_snapshot_writer(&mut self, pid: u32) {
+        self.snapshot_writer = pid;
+        if let Some(writer) = &mut self.writer {
+            writer.set_snapshot_writer(pid);
+        }
+    }
+
+    fn tell_requests(&mut self) {
+        if let Some(writer) = &mut self.writer {
+            writer.set_requests(&self.requests);
+        }
     }
 
     /// Whether events can be written at all.

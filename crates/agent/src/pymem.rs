@@ -203,7 +203,8 @@ pub fn keep_installed(functions: &Functions) -> bool {
     lost.contains(&true)
 }
 
-// Arenas: pymalloc's own mappings, which must not count beside the objects in them.
+// Arenas: pymalloc's own mappings, which must not count beside the objects in them. Where they are tells how much
+// of their resident memory is free.
 
 struct ArenaOriginal {
     ctx: AtomicPtr<c_void>,
@@ -221,14 +222,20 @@ type ArenaAlloc = unsafe extern "C" fn(Pointer, usize) -> Pointer;
 type ArenaFree = unsafe extern "C" fn(Pointer, Pointer, usize);
 
 unsafe extern "C" fn arena_alloc(_: Pointer, size: usize) -> Pointer {
-    let _inside = Thread::current().enter();
+    let inside = Thread::current().enter();
     // SAFETY: `install_arenas` stored a function of this type.
     let alloc = unsafe { transmute::<Pointer, ArenaAlloc>(ARENAS.alloc.load(Ordering::Relaxed)) };
     // SAFETY: the context belongs to the function.
-    unsafe { alloc(ARENAS.ctx.load(Ordering::Relaxed), size) }
+    let arena = unsafe { alloc(ARENAS.ctx.load(Ordering::Relaxed), size) };
+    drop(inside);
+    if !arena.is_null() {
+        recorder::arena_mapped(arena, size);
+    }
+    arena
 }
 
 unsafe extern "C" fn arena_free(_: Pointer, arena: Pointer, size: usize) {
+    recorder::arena_unmapped(arena, size);
     let _inside = Thread::current().enter();
     // SAFETY: `install_arenas` stored a function of this type.
     let free = unsafe { transmute::<Pointer, ArenaFree>(ARENAS.free.load(Ordering::Relaxed)) };

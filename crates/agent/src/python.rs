@@ -2,8 +2,9 @@
 //!
 //! Nothing is linked: every function is looked up by name, so the agent loads into any program.
 
-use core::ffi::{CStr, c_char, c_int, c_void};
-use core::mem::transmute;
+mod found;
+
+use core::ffi::CStr;
 
 use deadweight_cpython::frame::{RawFrame, Walk};
 use deadweight_cpython::heap::{Interpreters, Known};
@@ -11,9 +12,10 @@ use deadweight_cpython::runtime::Runtime;
 use deadweight_cpython::type_object::{self, KnownType};
 use deadweight_cpython::{Layout, Memory, Version, frame, is_plausible, layout_for};
 
-use crate::thread::Thread;
+pub use self::found::{Allocator, ArenaAllocator, ExitFunctions, Functions, MethodDefinition};
 
-type Pointer = *mut c_void;
+use self::found::Symbols;
+use crate::thread::Thread;
 
 /// This process's own memory. `deadweight-cpython` asks only for addresses that passed its plausibility test.
 #[derive(Clone, Copy)]
@@ -33,121 +35,6 @@ impl Memory for OwnMemory {
         true
     }
 }
-
-fn symbol(name: &CStr) -> Option<Pointer> {
-    // SAFETY: the name is NUL-terminated.
-    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    (!address.is_null()).then_some(address)
-}
-
-macro_rules! functions {
-    ($($(#[$doc:meta])* $field:ident: $type:ty = $($name:literal)|+;)*) => {
-        /// Functions of the interpreter, found by name.
-        #[derive(Clone, Copy)]
-        pub struct Functions {
-            $($(#[$doc])* pub $field: $type,)*
-        }
-
-        impl Functions {
-            /// Looks all of them up; `None` if one is missing, so that there is no (known) Python here.
-            fn find() -> Option<Functions> {
-                Some(Functions {
-                    $(
-                        // SAFETY: CPython's function of this name has this type in 3.9 to 3.15.
-                        $field: unsafe { transmute::<Pointer, $type>(None$(.or_else(|| symbol($name)))+?) },
-                    )*
-                })
-            }
-        }
-    };
-}
-
-functions! {
-    /// Whether `Py_Initialize` is done.
-    is_initialized: unsafe extern "C" fn() -> c_int = c"Py_IsInitialized";
-    /// The version as text; static memory.
-    get_version: unsafe extern "C" fn() -> *const c_char = c"Py_GetVersion";
-    /// The thread's own state, with or without the GIL.
-    this_thread_state: unsafe extern "C" fn() -> Pointer = c"PyGILState_GetThisThreadState";
-    /// The state of the thread that has the GIL (before 3.12), or of this thread if it has it.
-    current_thread_state: unsafe extern "C" fn() -> Pointer = c"PyThreadState_GetUnchecked" | c"_PyThreadState_UncheckedGet";
-    /// Reads an allocator.
-    get_allocator: unsafe extern "C" fn(c_int, *mut Allocator) = c"PyMem_GetAllocator";
-    /// Sets an allocator.
-    set_allocator: unsafe extern "C" fn(c_int, *mut Allocator) = c"PyMem_SetAllocator";
-    /// Reads where pymalloc gets its arenas.
-    get_arena_allocator: unsafe extern "C" fn(*mut ArenaAllocator) = c"PyObject_GetArenaAllocator";
-    /// Sets where pymalloc gets its arenas.
-    set_arena_allocator: unsafe extern "C" fn(*mut ArenaAllocator) = c"PyObject_SetArenaAllocator";
-    /// Has a function run by the main thread at a safe point.
-    add_pending_call: unsafe extern "C" fn(unsafe extern "C" fn(Pointer) -> c_int, Pointer) -> c_int = c"Py_AddPendingCall";
-    /// The running frame; borrowed.
-    eval_frame: unsafe extern "C" fn() -> Pointer = c"PyEval_GetFrame";
-    /// A frame's caller; a new reference.
-    frame_back: unsafe extern "C" fn(Pointer) -> Pointer = c"PyFrame_GetBack";
-    /// A frame's code object; a new reference.
-    frame_code: unsafe extern "C" fn(Pointer) -> Pointer = c"PyFrame_GetCode";
-    /// A frame's line.
-    frame_line: unsafe extern "C" fn(Pointer) -> c_int = c"PyFrame_GetLineNumber";
-    /// The line of a byte offset in a code object.
-    code_line: unsafe extern "C" fn(Pointer, c_int) -> c_int = c"PyCode_Addr2Line";
-    /// Takes a reference.
-    take_reference: unsafe extern "C" fn(Pointer) = c"Py_IncRef";
-    /// `sys.modules`; borrowed.
-    modules: unsafe extern "C" fn() -> Pointer = c"PyImport_GetModuleDict";
-    /// A dict's value under a string, or null; borrowed.
-    dict_item: unsafe extern "C" fn(Pointer, *const c_char) -> Pointer = c"PyDict_GetItemString";
-    /// An attribute; a new reference.
-    attribute: unsafe extern "C" fn(Pointer, *const c_char) -> Pointer = c"PyObject_GetAttrString";
-    /// Makes a Python function of a C function; a new reference.
-    new_function: unsafe extern "C" fn(*const MethodDefinition, Pointer, Pointer) -> Pointer = c"PyCFunction_NewEx";
-    /// Calls an object with the arguments up to NULL; a new reference. Variadic in C.
-    call: unsafe extern "C" fn(Pointer, Pointer, ...) -> Pointer = c"PyObject_CallFunctionObjArgs";
-    /// Takes the exception that is set, if any.
-    fetch_exception: unsafe extern "C" fn(*mut Pointer, *mut Pointer, *mut Pointer) = c"PyErr_Fetch";
-    /// Sets an exception, or none.
-    restore_exception: unsafe extern "C" fn(Pointer, Pointer, Pointer) = c"PyErr_Restore";
-    /// `None`: no function, its address is what counts.
-    none: *mut u8 = c"_Py_NoneStruct";
-    /// Drops a reference.
-    drop_reference: unsafe extern "C" fn(Pointer) = c"Py_DecRef";
-}
-
-/// `PyMemAllocatorEx` of `Include/cpython/pymem.h`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Allocator {
-    pub ctx: Pointer,
-    pub malloc: unsafe extern "C" fn(Pointer, usize) -> Pointer,
-    pub calloc: unsafe extern "C" fn(Pointer, usize, usize) -> Pointer,
-    pub realloc: unsafe extern "C" fn(Pointer, Pointer, usize) -> Pointer,
-    pub free: unsafe extern "C" fn(Pointer, Pointer),
-}
-
-/// `PyObjectArenaAllocator` of `Include/cpython/objimpl.h`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct ArenaAllocator {
-    pub ctx: Pointer,
-    pub alloc: unsafe extern "C" fn(Pointer, usize) -> Pointer,
-    pub free: unsafe extern "C" fn(Pointer, Pointer, usize),
-}
-
-/// `PyMethodDef` of `Include/methodobject.h`.
-#[repr(C)]
-pub struct MethodDefinition {
-    /// The function's name.
-    pub name: *const c_char,
-    /// The C function.
-    pub function: unsafe extern "C" fn(Pointer, Pointer) -> Pointer,
-    /// How it is called; 4 is `METH_NOARGS`.
-    pub flags: c_int,
-    /// Its documentation.
-    pub documentation: *const c_char,
-}
-
-// SAFETY: constants only.
-unsafe impl Sync for MethodDefinition {}
 
 /// Why there are no Python stacks, as a sentence for the report.
 pub type Reason = &'static str;
@@ -170,16 +57,24 @@ pub struct Insides {
 pub struct Python {
     /// Its functions.
     pub functions: Functions,
+    /// Its functions for the last snapshot, if it has them.
+    pub exit: Option<ExitFunctions>,
     /// Its version.
     pub version: Version,
+    symbols: Symbols,
 }
 
 impl Python {
     /// Finds an interpreter among the loaded libraries; it need not be initialised.
     pub fn find() -> Option<Python> {
-        let functions = Functions::find()?;
-        let version = Version::parse(version_text(&functions))?;
-        Some(Python { functions, version })
+        let found = found::find()?;
+        let version = Version::parse(version_text(&found.functions))?;
+        Some(Python {
+            functions: found.functions,
+            exit: found.exit,
+            version,
+            symbols: found.symbols,
+        })
     }
 
     /// The version as `Py_Version` has it: 0x030b07f0 is 3.11.7 (the release level is taken as final).
@@ -197,28 +92,25 @@ impl Python {
         }
         let layout =
             layout_for(self.version).ok_or("this version of Python is not one that deadweight knows (3.9 to 3.15)")?;
-        let types = [
-            (KnownType::Code, c"PyCode_Type"),
-            (KnownType::Unicode, c"PyUnicode_Type"),
-            (KnownType::Bytes, c"PyBytes_Type"),
-        ];
-        let mut code_type = 0;
-        for (known, name) in types {
-            let address = symbol(name).ok_or("this build of Python does not export its types")? as u64;
+        let [code_type, ..] = self.symbols.checked_types;
+        let types = [KnownType::Code, KnownType::Unicode, KnownType::Bytes];
+        for (known, address) in types.into_iter().zip(self.symbols.checked_types) {
+            if address == 0 {
+                return Err("this build of Python does not export its types");
+            }
             if type_object::check(&OwnMemory, layout, known, address).is_err() {
                 return Err("this build of Python has other layouts than its version says (a debug build, perhaps)");
             }
-            if known == KnownType::Code {
-                code_type = address;
-            }
         }
-        let runtime = symbol(c"_PyRuntime").ok_or("this build of Python does not export _PyRuntime")? as u64;
+        let runtime = self.symbols.runtime;
+        if runtime == 0 {
+            return Err("this build of Python does not export _PyRuntime");
+        }
         let other = "this build of Python has another runtime layout than its version says";
         let interpreters = Interpreters::locate(&OwnMemory, layout, runtime).map_err(|_| other)?;
         let runtime = Runtime::locate(&OwnMemory, layout, runtime).map_err(|_| other)?;
-        let known = Known::resolve(|name| symbol(name).map(|address| address as u64));
         Ok(Insides {
-            known,
+            known: self.symbols.known,
             interpreters,
             layout,
             runtime,
@@ -275,6 +167,20 @@ pub enum ThreadView {
 }
 
 impl Insides {
+    /// Whether `Py_FinalizeEx` takes the interpreter apart, or has done so.
+    #[inline]
+    pub fn is_finalizing(&self) -> bool {
+        self.runtime.is_finalizing(&OwnMemory)
+    }
+
+    /// The state of the calling thread, if it has one that can be read now.
+    pub fn own_state(&self, python: &Python, thread: &Thread) -> Option<u64> {
+        let state = python.thread_state();
+        // The state of a daemon thread may be freed under its feet.
+        let is_safe = thread.is_main.get() || !self.is_finalizing();
+        (is_plausible(state) && is_safe).then_some(state)
+    }
+
     /// Walks the calling thread's own frames, innermost first.
     #[inline]
     pub fn walk(&self, python: &Python, thread: &Thread, frames: &mut [RawFrame]) -> ThreadView {
@@ -286,7 +192,7 @@ impl Insides {
                 ThreadView::Native
             };
         }
-        if !thread.is_main.get() && self.runtime.is_finalizing(&OwnMemory) {
+        if !thread.is_main.get() && self.is_finalizing() {
             // The state may be freed under the feet of a daemon thread.
             return ThreadView::NoFrame;
         }

@@ -4,15 +4,16 @@
 //! only with an [`InHook`]; `pending.rs` has what Python runs for us at safe points, `life.rs` the process's beginning,
 //! forks and end.
 
+mod entering;
 mod hooks;
 mod life;
 mod pending;
+mod taking;
 
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use deadweight_capture::wire::State;
-use deadweight_capture::{Addr, Allocator, StackId};
-use deadweight_cpython::heap::lists;
+use deadweight_capture::{Addr, Allocator, Cause, StackId};
 use deadweight_cpython::is_plausible;
 
 use crate::catalogue::{Catalogue, Defining};
@@ -23,21 +24,24 @@ use crate::os;
 use crate::output::Output;
 use crate::path::Path;
 use crate::pymem;
-use crate::python::{Insides, OwnMemory, Python, Reason, ThreadView};
+use crate::python::{Insides, Python, Reason, ThreadView};
+use crate::regions::Regions;
 use crate::sampler::Sampler;
-use crate::snapshot::{Snapshots, Taken, child};
+use crate::snapshot::{Limit, Snapshots};
 use crate::stacks::{Stacks, fixed};
 use crate::table::Table;
 use crate::thread::{InHook, Thread};
 
-pub use hooks::{allocated, freed, mapped, reallocated, remapped, unmapped};
+pub use entering::{begin_regions, enter_region, leave_region};
+pub use hooks::{allocated, arena_mapped, arena_unmapped, freed, mapped, reallocated, remapped, unmapped};
 pub use life::finish_at_once;
 #[cfg_attr(
     test,
     expect(unused_imports, reason = "used by the library's constructor and destructor")
 )]
 pub use life::{finish, start};
-pub use pending::snapshot_now;
+pub use pending::{last_snapshot, note_memory_error, snapshot_now};
+pub use taking::Taking;
 
 /// Where the agent is in its life:
 ///
@@ -54,6 +58,9 @@ const ON: u32 = 3;
 /// A page that the kernel wipes in the child of any fork: 1 in the process that is recorded, 0 in a child that has
 /// not begun its own recording.
 static OURS: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Whether heap snapshots are taken at all.
+static WITH_SNAPSHOTS: AtomicBool = AtomicBool::new(false);
 
 static AGENT: Lock<Recorder> = Lock::new(Recorder::new());
 
@@ -72,6 +79,9 @@ struct Recorder {
     /// Live blocks that were recorded (sampled run only).
     live: Table<u64, LiveBlock>,
     snapshots: Snapshots,
+    /// Whether Python's end was seen to begin.
+    python_ends: bool,
+    regions: Regions,
     /// Changes in a forked child: what threads remember of the parent's ids is void.
     epoch: u32,
     turns: u32,
@@ -187,7 +197,9 @@ impl Recorder {
             stacks: Stacks::new(),
             catalogue: Catalogue::new(),
             live: Table::new(),
-            snapshots: Snapshots::new(),
+            snapshots: Snapshots::new(0),
+            python_ends: false,
+            regions: Regions::new(),
             epoch: 0,
             turns: 0,
         }
@@ -197,8 +209,11 @@ impl Recorder {
     fn begin_process(&mut self, forked: bool) {
         self.epoch += 1;
         self.live.clear();
-        self.snapshots = Snapshots::new();
+        self.snapshots = Snapshots::new(if forked { os::resident_bytes() } else { 0 });
+        self.snapshots.begin();
+        self.python_ends = false;
         self.catalogue.begin();
+        self.regions.marked = 0;
         let ready = filter::clear() && self.stacks.begin().is_ok();
         // SAFETY: the page was mapped by `start`.
         if let Some(ours) = unsafe { OURS.load(Ordering::Relaxed).as_ref() } {
@@ -293,6 +308,7 @@ impl Recorder {
     fn record(&mut self, thread: &Thread, address: u64, size: u64, door: Allocator) {
         let stack = self.current_stack(thread);
         self.output.clock();
+        self.mark_region(thread);
         if let Some(writer) = self.output.writer(0) {
             writer.alloc(Addr(address), size, stack, door);
         }
@@ -308,7 +324,7 @@ impl Recorder {
     }
 
     #[inline]
-    fn record_free(&mut self, address: u64) {
+    fn record_free(&mut self, thread: &Thread, address: u64) {
         let may_know = filter::may_know(address);
         if may_know && self.live.remove(address).is_some() {
             filter::remove(address);
@@ -319,6 +335,7 @@ impl Recorder {
             return;
         }
         self.output.clock();
+        self.mark_region(thread);
         if let Some(writer) = self.output.writer(0) {
             writer.free(Addr(address));
         }
@@ -337,6 +354,9 @@ impl Recorder {
     /// Housekeeping after each event: rare work, by turns.
     #[inline]
     fn after_event(&mut self) {
+        if !self.python_ends && self.insides.is_some_and(|insides| insides.is_finalizing()) {
+            self.note_python_ends(false);
+        }
         self.turns = self.turns.wrapping_add(1);
         let mask = if self.config.exact {
             PYMEM_TURNS * 64 - 1
@@ -348,61 +368,27 @@ impl Recorder {
         }
         if !self.output.is_open() {
             go_inert();
-        } else if self.config.snapshots && self.snapshots.is_due() {
-            self.ask_for_snapshot();
+        } else if self.output.is_asked() && self.snapshots.may_ask() {
+            self.ask_for_snapshot(Cause::Asked);
+        } else if self.config.snapshots && self.snapshots.is_due(limit(&self.config)) {
+            self.ask_for_snapshot(Cause::Growth);
         }
     }
 
+    /// Notes that Python ends, unless that is known.
+    fn note_end_of_work(&mut self) {
+        if !self.python_ends {
+            self.note_python_ends(false);
+        }
+    }
+
+    /// Notes that Python ends, or has ended by now (`over`).
     #[cold]
-    fn ask_for_snapshot(&mut self) {
-        if !matches!(self.stack_state, StackState::On { .. }) {
-            return;
-        }
-        if let Some(python) = self.python {
-            // SAFETY: may be called from any thread, with or without the GIL, once Python is initialised.
-            let asked =
-                unsafe { (python.functions.add_pending_call)(pending::due_snapshot, core::ptr::null_mut()) } == 0;
-            self.snapshots.set_asked(asked);
-        }
-    }
-
-    /// Takes a snapshot of the heap.
-    ///
-    /// # Safety
-    /// The calling thread holds the GIL at a point where the heap is sound.
-    unsafe fn take_snapshot(&mut self, at_end: bool) {
-        self.snapshots.set_asked(false);
-        if !self.config.snapshots {
-            return;
-        }
-        let (Some(insides), StackState::On { .. }) = (self.insides, self.stack_state) else {
-            return;
-        };
-        let main = insides.interpreters.main(&OwnMemory);
-        if main.is_none_or(|main| lists::is_collecting(&OwnMemory, insides.layout, insides.interpreters.gc(main))) {
-            return;
-        }
-        let number = self.snapshots.next_number();
-        let Some(destination) = self.output.snapshot_destination() else {
-            return;
-        };
-        if !self.snapshots.is_possible() || (at_end && !self.snapshots.differs_at_end()) {
-            return;
-        }
+    fn note_python_ends(&mut self, over: bool) {
+        self.python_ends = true;
         self.output.clock_now();
-        let _ = self.output.define(0, |writer| writer.snapshot(number));
-        // SAFETY: by the caller's promise; the child only runs `child::run`.
-        let taken = unsafe { self.snapshots.take(&destination) };
-        if let Some(Taken::Child { number, began }) = taken {
-            child::run(&child::Job {
-                layout: insides.layout,
-                known: &insides.known,
-                interpreters: &insides.interpreters,
-                live: &self.live,
-                destination,
-                number,
-                began,
-            });
+        if let Some(writer) = self.output.writer(0) {
+            let _ = writer.python_ends(os::now_nanos(), over);
         }
     }
 
@@ -511,6 +497,13 @@ impl Recorder {
                 StackState::Off => {}
             },
         }
+    }
+}
+
+fn limit(config: &Config) -> Limit<'_> {
+    Limit {
+        bytes: config.limit,
+        statistics: &config.limit_statistics,
     }
 }
 

@@ -1,15 +1,18 @@
 //! Heap snapshots: when one is due, and the clone that takes it.
 //!
 //! The program stands still for the clone only. The child sees the heap as it was at that moment (copy-on-write),
-//! writes it down ([`child`]), and ends; nobody waits for it, and no signal tells of its end.
+//! writes it down ([`child`]), and ends. No signal tells of its end and no `wait` of the program's sees it. It gives up when it
+//! costs too much memory.
 
 pub mod child;
 mod parts;
 
+use deadweight_capture::Cause;
 use deadweight_capture::write::SegmentInfo;
 
 use crate::arch;
-use crate::os::{self, Cloned};
+use crate::list::List;
+use crate::os::{self, Cloned, FileLock};
 use crate::path::Path;
 
 /// A heap below this is not worth a picture.
@@ -18,94 +21,302 @@ const LEAST_RESIDENT: u64 = 64 << 20;
 const GROWTH_PART: u64 = 4;
 /// And at least so much.
 const LEAST_GROWTH: u64 = 32 << 20;
-/// Snapshots that are kept of a process; older ones are removed.
+/// Use of a memory limit from which on a snapshot is due, in percent; the next such one only after it fell below
+/// [`FAR_FROM_LIMIT`].
+const NEAR_LIMIT: u64 = 90;
+const FAR_FROM_LIMIT: u64 = 80;
+/// So many bytes of a heap of small objects are written in a second, at the least.
+const BYTES_A_SECOND: u64 = 100 << 20;
+/// The kernel is asked how much is used when the resident memory has changed by this part of the limit: 1/50.
+const LIMIT_STEP: u64 = 50;
+/// Pause after no snapshot could be written because others are, nanoseconds.
+const BUSY_NANOS: u64 = 100_000_000;
+/// After a child that gave up, the next one begins no sooner than so many times its life later, and than this time;
+/// doubled for each that gave up in turn.
+const PATIENCE: u64 = 2;
+const LEAST_PATIENCE_NANOS: u64 = 100_000_000;
+/// Automatic snapshots that are kept of a process; older ones are removed.
 const KEPT: u32 = 4;
 /// A snapshot's child that takes longer is killed, in seconds.
 const WATCHDOG_SECONDS: usize = 120;
+/// The program's end waits for the last snapshot for this part of its run: 1/10, within bounds. Python takes all its
+/// objects apart then, and each page that it touches would be copied for the child.
+const WAIT_PART: u64 = 10;
+const LEAST_WAIT_NANOS: u64 = 1_000_000_000;
+const MOST_WAIT_NANOS: u64 = 5_000_000_000;
 /// Ticks of the processor between two looks at the resident memory: about 5 ms at 2 to 4 GHz.
 const LOOK_TICKS: u64 = 15_000_000;
+/// Ticks after which a snapshot that the main thread was asked for is overdue: about 0.2 s.
+const OVERDUE_TICKS: u64 = 600_000_000;
 
 /// What is known of this process's snapshots.
 pub struct Snapshots {
     /// Number of the next one.
     next: u32,
-    /// Resident memory when the last one was taken, bytes.
+    /// Resident memory when the last complete one was taken, or when the process was forked, bytes.
     last_resident: u64,
-    /// The child that is writing, or 0.
-    child: u32,
+    /// Whether there is a complete one.
+    any: bool,
+    /// The child that is writing.
+    child: Option<Writing>,
+    /// When the next one may be taken, on `CLOCK_MONOTONIC`, nanoseconds.
+    not_before: u64,
+    /// How many children gave up, one after another.
+    given_up: u32,
+    /// Whether the memory limit was nearly reached already.
+    near_limit: bool,
+    /// Whether it was to be reached before a snapshot could be written, at the pace of that time.
+    too_fast: bool,
+    /// Resident memory when the kernel was asked for that, and when that was, on `CLOCK_MONOTONIC`.
+    asked_at: u64,
+    asked_nanos: u64,
     last_look: u64,
-    /// Whether a snapshot was asked for and has not been taken yet.
-    asked: bool,
+    /// When the recording began, on `CLOCK_MONOTONIC`, nanoseconds.
+    since: u64,
+    /// Why a snapshot was asked of Python's main thread, which has not taken it yet, and when (ticks).
+    asked: Option<(Cause, u64)>,
+    /// Whether Python has a pending call of ours that it has not made yet.
+    is_queued: bool,
+    /// Numbers of those that somebody wanted in particular, rising: they are kept.
+    wanted: List<u32>,
+}
+
+/// A child that is writing.
+#[derive(Clone, Copy)]
+struct Writing {
+    child: u32,
+    began: u64,
+    resident: u64,
+    /// Where its snapshot is.
+    stem: Path,
+}
+
+/// The memory limit that applies to the run, and the file in which the kernel counts its use.
+#[derive(Clone, Copy)]
+pub struct Limit<'a> {
+    /// Bytes; 0 if there is none.
+    pub bytes: u64,
+    /// The file.
+    pub statistics: &'a Path,
+}
+
+impl Limit<'_> {
+    /// What processes have left of it, bytes: the kernel takes the page cache's part when they need it.
+    pub fn left(&self) -> Option<u64> {
+        (self.bytes > 0).then(|| self.bytes.saturating_sub(os::charged_bytes(self.statistics)))
+    }
 }
 
 /// Where a snapshot of this process goes.
 #[derive(Clone, Copy)]
 pub struct Destination {
+    /// The folder.
+    pub folder: Path,
     /// The folder and `/PID.INCARNATION.`
     pub stem: Path,
     /// As in the process's own segments.
     pub info: SegmentInfo,
 }
 
+/// A snapshot that its child is to write.
+pub struct Begun {
+    /// Its number.
+    pub number: u32,
+    /// When the program stopped for it, on `CLOCK_MONOTONIC`, nanoseconds.
+    pub began: u64,
+    /// The program's process id.
+    pub program: u32,
+    /// The program's resident memory, bytes.
+    pub resident: u64,
+}
+
 /// What a clone for a snapshot came to.
 pub enum Taken {
-    /// This is the child: write the heap of snapshot `number` down. The clone began at `began` on
-    /// `CLOCK_MONOTONIC`, nanoseconds.
-    Child {
-        /// Number of the snapshot.
-        number: u32,
-        /// When the program stopped for it.
-        began: u64,
-    },
-    /// This is the program, and it goes on.
-    Parent,
+    /// This is the child, which writes the heap down.
+    Child(Begun),
+    /// This is the program, and it goes on; the child has that process id.
+    Parent(u32),
+}
+
+/// Why there is no snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// Another one is still being written, or other processes of the run write theirs.
+    Busy,
+    /// There is no process or memory to be had.
+    NoProcess,
+    /// The program is too small for an automatic snapshot.
+    Tiny,
+}
+
+/// How fast memory grew lately.
+struct Rise {
+    bytes: u64,
+    nanos: u64,
+}
+
+impl Rise {
+    /// Whether at this pace `left` more bytes are used before a snapshot of `resident` bytes is written.
+    fn reaches(&self, left: u64, resident: u64) -> bool {
+        // In KiB and milliseconds, so that products of any amounts fit.
+        let writing = resident / (BYTES_A_SECOND / 1000);
+        let rise = (self.bytes >> 10).saturating_mul(writing) / (self.nanos / 1_000_000).max(1);
+        rise >= left >> 10
+    }
 }
 
 impl Snapshots {
-    /// None yet.
-    pub const fn new() -> Snapshots {
+    /// None yet, of a process that has inherited so much resident memory: what it adds counts.
+    pub const fn new(inherited: u64) -> Snapshots {
         Snapshots {
             next: 0,
-            last_resident: 0,
-            child: 0,
+            last_resident: inherited,
+            any: false,
+            child: None,
+            not_before: 0,
+            given_up: 0,
+            near_limit: false,
+            too_fast: false,
+            asked_at: 0,
+            asked_nanos: 0,
             last_look: 0,
-            asked: false,
+            since: 0,
+            asked: None,
+            is_queued: false,
+            wanted: List::new(),
         }
+    }
+
+    /// The recording begins now.
+    pub fn begin(&mut self) {
+        self.since = os::now_nanos();
+    }
+
+    /// How long the program may wait at its end for the last snapshot to be written, nanoseconds.
+    pub fn patience_at_end(&self) -> u64 {
+        let age = os::now_nanos().saturating_sub(self.since);
+        (age / WAIT_PART).clamp(LEAST_WAIT_NANOS, MOST_WAIT_NANOS)
     }
 
     /// Whether the heap has grown enough for a snapshot since the last one. Looks at the resident memory now and
     /// then; cheap otherwise.
     #[inline]
-    pub fn is_due(&mut self) -> bool {
+    pub fn is_due(&mut self, limit: Limit<'_>) -> bool {
         let ticks = arch::ticks();
         if ticks.wrapping_sub(self.last_look) < LOOK_TICKS {
             return false;
         }
         self.last_look = ticks;
-        self.has_grown()
+        self.look(limit)
     }
 
     #[cold]
-    fn has_grown(&mut self) -> bool {
-        if self.asked || !self.is_idle() {
+    fn look(&mut self, limit: Limit<'_>) -> bool {
+        if self.asked.is_some() || !self.is_idle() {
             return false;
         }
         let resident = os::resident_bytes();
-        let growth = (self.last_resident / GROWTH_PART).max(LEAST_GROWTH);
-        resident >= LEAST_RESIDENT && resident >= self.last_resident.saturating_add(growth)
-    }
-
-    /// Whether no child is writing.
-    fn is_idle(&mut self) -> bool {
-        if self.child != 0 && os::has_ended(self.child) {
-            self.child = 0;
+        if resident < LEAST_RESIDENT {
+            return false;
         }
-        self.child == 0
+        let has_grown = resident >= self.last_resident.saturating_add(self.step());
+        (has_grown && os::now_nanos() >= self.not_before) || self.comes_near(limit, resident)
     }
 
-    /// Notes that a snapshot was asked for, or that the wish is done with.
-    pub fn set_asked(&mut self, asked: bool) {
-        self.asked = asked;
+    /// Growth that makes a snapshot due, bytes.
+    fn step(&self) -> u64 {
+        (self.last_resident / GROWTH_PART).max(LEAST_GROWTH)
+    }
+
+    /// Whether the limit is nearly reached now and was not before, or will be before a snapshot that is begun later could be
+    /// written.
+    fn comes_near(&mut self, limit: Limit<'_>, resident: u64) -> bool {
+        // Others may share the limit, but then they are the ones to be looked at.
+        if limit.bytes == 0 || resident < limit.bytes / 4 || resident.abs_diff(self.asked_at) < limit.bytes / LIMIT_STEP
+        {
+            return false;
+        }
+        let now = os::now_nanos();
+        let rise = Rise {
+            bytes: resident.saturating_sub(self.asked_at),
+            nanos: now.saturating_sub(self.asked_nanos),
+        };
+        (self.asked_at, self.asked_nanos) = (resident, now);
+        let used = limit.bytes.saturating_sub(limit.left().unwrap_or(0));
+        let is_above = |percent| used >= limit.bytes / 100 * percent;
+        let was_near = self.near_limit;
+        self.near_limit = is_above(if was_near { FAR_FROM_LIMIT } else { NEAR_LIMIT });
+        let was_too_fast = self.too_fast;
+        self.too_fast = is_above(FAR_FROM_LIMIT / 2) && rise.reaches(limit.bytes.saturating_sub(used), resident);
+        (self.near_limit && !was_near) || (self.too_fast && !was_too_fast)
+    }
+
+    /// Whether no child is writing. Takes in how the last one ended.
+    pub fn is_idle(&mut self) -> bool {
+        let Some(writing) = self.child else { return true };
+        let now = os::now_nanos();
+        let age = now.saturating_sub(writing.began);
+        if !os::has_ended(writing.child) {
+            return false;
+        }
+        self.child = None;
+        if parts::are_complete(writing.stem) {
+            self.last_resident = writing.resident;
+            self.any = true;
+            self.given_up = 0;
+        } else {
+            // It gave up and removed them, or it was killed.
+            parts::remove(writing.stem);
+            self.given_up += 1;
+            let patience = age.saturating_mul(PATIENCE).max(LEAST_PATIENCE_NANOS);
+            self.not_before = now.saturating_add(patience << self.given_up.min(6));
+        }
+        true
+    }
+
+    /// Whether a snapshot that somebody asked for may be asked of the main thread now. Cheap if asked often.
+    #[cold]
+    pub fn may_ask(&mut self) -> bool {
+        let ticks = arch::ticks();
+        if self.asked.is_some() || ticks.wrapping_sub(self.last_look) < LOOK_TICKS {
+            return false;
+        }
+        self.last_look = ticks;
+        self.is_idle()
+    }
+
+    /// Whether the main thread was given a pending call that it has not made yet: another one would wait behind it,
+    /// and there is room for few.
+    pub fn is_queued(&self) -> bool {
+        self.is_queued
+    }
+
+    /// Notes why a snapshot was asked of the main thread; `None` if Python has no room for the pending call.
+    pub fn set_asked(&mut self, asked: Option<Cause>) {
+        self.asked = asked.map(|cause| (cause, arch::ticks()));
+        self.is_queued = asked.is_some();
+    }
+
+    /// The pending call is being made: why a snapshot was asked for, if none was taken meanwhile.
+    pub fn take_asked(&mut self) -> Option<Cause> {
+        self.is_queued = false;
+        self.asked.take().map(|(cause, _)| cause)
+    }
+
+    /// The same in another thread when the main thread has not come to it: it waits for a lock, or native code keeps
+    /// it busy.
+    #[inline]
+    pub fn take_overdue(&mut self) -> Option<Cause> {
+        let (_, since) = self.asked?;
+        if arch::ticks().wrapping_sub(since) < OVERDUE_TICKS {
+            return None;
+        }
+        self.asked.take().map(|(cause, _)| cause)
+    }
+
+    /// Numbers of the snapshots that somebody wanted in particular, rising.
+    pub fn wanted(&self) -> &[u32] {
+        self.wanted.as_slice()
     }
 
     /// Number of the next snapshot.
@@ -113,43 +324,88 @@ impl Snapshots {
         self.next
     }
 
-    /// Whether a snapshot may be taken now: the last one is written, and the program is not tiny.
-    pub fn is_possible(&mut self) -> bool {
-        self.is_idle() && os::resident_bytes() >= LEAST_RESIDENT
+    /// Why no snapshot may be taken now, if so: the last one is not written yet, or the program is tiny and nobody wants
+    /// it in particular.
+    pub fn refusal(&mut self, cause: Cause) -> Option<Refused> {
+        if !self.is_idle() {
+            return Some(Refused::Busy);
+        }
+        let mut resident = os::resident_bytes();
+        if cause == Cause::End && !self.any {
+            // Better what is left of a program that was large than nothing.
+            resident = resident.max(os::resident_and_highest(os::pid()).1);
+        }
+        (!cause.is_wanted() && resident < LEAST_RESIDENT).then_some(Refused::Tiny)
     }
 
     /// Whether the heap at the end is worth a snapshot of its own: it differs much from the last one. While the
     /// program takes its modules apart, every page that it touches is copied for the child.
     pub fn differs_at_end(&self) -> bool {
-        let resident = os::resident_bytes();
-        resident.abs_diff(self.last_resident) >= (self.last_resident / GROWTH_PART).max(LEAST_GROWTH)
+        os::resident_bytes().abs_diff(self.last_resident) >= self.step()
     }
 
-    /// Clones the process for a snapshot. `None` if there is no process or memory to be had.
+    /// Clones the process for a snapshot.
     ///
     /// # Safety
     /// The calling thread holds the GIL at a point where the heap is sound, and is inside the agent. The child may
     /// only read memory, make system calls, and end.
-    pub unsafe fn take(&mut self, destination: &Destination) -> Option<Taken> {
+    pub unsafe fn take(&mut self, destination: &Destination, cause: Cause) -> Result<Taken, Refused> {
         let resident = os::resident_bytes();
+        let Some(lock) = a_turn(destination.folder) else {
+            self.not_before = os::now_nanos().saturating_add(BUSY_NANOS);
+            return Err(Refused::Busy);
+        };
         let number = self.next;
-        if let Some(old) = number.checked_sub(KEPT) {
-            parts::remove(numbered(destination.stem, old));
-        }
+        let program = os::pid();
         let began = os::now_nanos();
         // SAFETY: by the caller's promise.
-        let cloned = unsafe { os::clone_silently() }.ok()?;
+        let cloned = unsafe { os::clone_silently() }.map_err(|_| Refused::NoProcess)?;
         self.next += 1;
-        self.last_resident = resident;
         match cloned {
             Cloned::Child => {
-                os::become_expendable(WATCHDOG_SECONDS, child::on_fault);
-                Some(Taken::Child { number, began })
+                os::become_expendable(WATCHDOG_SECONDS, &lock, child::on_fault);
+                lock.keep();
+                Ok(Taken::Child(Begun {
+                    number,
+                    began,
+                    program,
+                    resident,
+                }))
             }
             Cloned::Parent(child) => {
-                self.child = child;
-                Some(Taken::Parent)
+                if cause.is_wanted() {
+                    // Without memory for it the snapshot is one like the others.
+                    let _ = self.wanted.push(number);
+                }
+                self.child = Some(Writing {
+                    child,
+                    began,
+                    resident,
+                    stem: numbered(destination.stem, number),
+                });
+                Ok(Taken::Parent(child))
             }
+        }
+    }
+}
+
+/// The right to write a snapshot: two processes of a run have it at a time, lest a pool of workers writes dozens at once.
+fn a_turn(folder: Path) -> Option<FileLock> {
+    let mut manifest = folder;
+    manifest.push(b"/run.json");
+    FileLock::take(folder.with_nul()).or_else(|| FileLock::take(manifest.with_nul()))
+}
+
+/// Removes snapshots before `number`, so that the last [`KEPT`] ones are left. Some numbers have no snapshot: their
+/// children gave up. Those that somebody wanted stay, and do not count.
+fn remove_older(stem: Path, number: u32, wanted: &[u32]) {
+    let mut kept = 1;
+    for old in (0..number).rev().filter(|old| wanted.binary_search(old).is_err()) {
+        let stem = numbered(stem, old);
+        if kept >= KEPT {
+            parts::remove(stem);
+        } else if parts::are_complete(stem) {
+            kept += 1;
         }
     }
 }
@@ -158,4 +414,26 @@ fn numbered(mut stem: Path, number: u32) -> Path {
     stem.push_number(number, 0);
     stem.push(b".");
     stem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rise;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_fast_rise_is_told_from_a_slow_one() {
+        // 100 MiB take a second to write.
+        let rise = |mib: u64, millis: u64| Rise {
+            bytes: mib * MIB,
+            nanos: millis * 1_000_000,
+        };
+        assert!(rise(6, 6).reaches(200 * MIB, 100 * MIB), "1 GiB a second");
+        assert!(!rise(6, 60).reaches(200 * MIB, 100 * MIB), "100 MiB a second");
+        assert!(rise(6, 60).reaches(90 * MIB, 100 * MIB));
+        assert!(rise(6, 0).reaches(200 * MIB, 100 * MIB), "faster than the clock");
+        assert!(!rise(0, 10).reaches(MIB, 1 << 40), "none");
+        assert!(rise(1 << 40, 1).reaches(u64::MAX >> 20, 1 << 46), "no overflow");
+    }
 }

@@ -157,6 +157,17 @@ impl<K: Key, V: Copy> Table<K, V> {
         Ok(())
     }
 
+    /// Empties the table; a small one keeps its memory.
+    pub fn empty(&mut self) {
+        if self.entries.len() > 4 * FIRST_ENTRIES {
+            return self.clear();
+        }
+        for entry in self.entries.iter_mut() {
+            entry.key = K::NONE;
+        }
+        self.len = 0;
+    }
+
     /// Empties the table and gives its memory back.
     pub fn clear(&mut self) {
         unmap_entries(core::mem::take(&mut self.entries));

@@ -25,6 +25,10 @@ pub struct Thread {
     pub native_epoch: Cell<u32>,
     /// Uses of `native_stack` since the thread's name was last read.
     pub native_age: Cell<u32>,
+    /// The region that the thread is in, in the context of this version.
+    pub region: Cell<u32>,
+    /// The version of that context.
+    pub region_version: Cell<u64>,
 }
 
 /// In the program.

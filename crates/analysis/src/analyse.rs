@@ -2,9 +2,12 @@
 
 use std::collections::HashSet;
 
+use deadweight_capture::StackId;
 use deadweight_capture::read::{Capture, Tail};
 
+use crate::moment::{self, Moment};
 use crate::recordings::Recordings;
+use crate::region;
 use crate::replay::{Process, Replay, Tree};
 use crate::stream::{Reading, Stream};
 use crate::{Analysis, Error, ProcessAnswer, StackAmounts};
@@ -18,35 +21,50 @@ use crate::{Analysis, Error, ProcessAnswer, StackAmounts};
 /// # Errors
 /// If nothing of it can be read, or a newer deadweight wrote it.
 pub fn analyse(capture: &Capture) -> Result<Analysis, Error> {
-    let mut recordings = read(capture)?;
+    analyse_with(capture, &[])
+}
+
+/// As [`analyse`], with functions (`module:function` each) that are treated as regions beside those that were named when
+/// the run was started. What was folded away before does not count for them.
+///
+/// # Errors
+/// As [`analyse`].
+pub fn analyse_with(capture: &Capture, functions: &[String]) -> Result<Analysis, Error> {
+    let (mut recordings, mut moments) = read(capture, functions)?;
     // A supervisor may fold segments away while they are read; the new fold has what was in them.
     for _ in 0..2 {
         if !recordings.streams.iter().any(|stream| stream.vanished) {
             break;
         }
-        recordings = read(&Capture::open(capture.folder())?)?;
+        (recordings, moments) = read(&Capture::open(capture.folder())?, functions)?;
     }
     if recordings.streams.is_empty()
         && let Some(error) = recordings.failure.take()
     {
         return Err(error.into());
     }
-    Ok(answer(recordings))
+    Ok(Analysis {
+        moments,
+        ..answer(recordings)
+    })
 }
 
-fn read(capture: &Capture) -> Result<Recordings, Error> {
+fn read(capture: &Capture, functions: &[String]) -> Result<(Recordings, Vec<Moment>), Error> {
     // A capture without a manifest can be analysed, but not one of a newer version.
     if let Err(newer @ deadweight_capture::Error::NewerVersion { .. }) = capture.manifest() {
         return Err(newer.into());
     }
-    let mut recordings = Recordings::new(Reading::Finished);
+    let mut recordings = Recordings::new(Reading::Finished, region::functions(capture, functions));
     if let Some(fold) = capture.fold() {
         recordings.load_fold(fold)?;
     }
     recordings.add(capture)?;
     let mut kin = Kin::default();
+    let moments = moment::each(capture.folder(), &mut recordings, |recordings, until| {
+        Ok(recordings.run(until, |replay, streams, at| kin.drained(replay, streams, at))?)
+    })?;
     recordings.run(u64::MAX, |replay, streams, at| kin.drained(replay, streams, at))?;
-    Ok(recordings)
+    Ok((recordings, moments))
 }
 
 /// Who still has living descendants.
@@ -123,6 +141,7 @@ fn answer(recordings: Recordings) -> Analysis {
         exact,
         interval_bytes: interval_bytes.unwrap_or(0),
         peak,
+        moments: Vec::new(),
         processes: answers,
         warnings,
     }
@@ -131,17 +150,21 @@ fn answer(recordings: Recordings) -> Analysis {
 fn process_answer(mut process: Process, stream: &Stream, tree: &Tree, warnings: &mut Vec<String>) -> ProcessAnswer {
     process.stacks.resolve();
     let gone = process.is_gone();
+    let native = process.native();
     let mut at_tree_peak = crate::weight::Weight::default();
     let mut amounts: Vec<StackAmounts> = process
         .cells()
         .iter()
-        .map(|cell| {
+        .zip(0..)
+        .map(|(cell, id)| {
             let peak = tree.at_peak(cell, gone);
             at_tree_peak.add(peak);
             StackAmounts {
                 peak: peak.amount(),
                 allocated: cell.allocated.amount(),
                 end: cell.live.amount(),
+                end_native_bytes: native.get(&StackId(id)).copied().unwrap_or(0),
+                largest_bytes: cell.largest,
             }
         })
         .collect();
@@ -150,6 +173,7 @@ fn process_answer(mut process: Process, stream: &Stream, tree: &Tree, warnings: 
     }
     let last = process.nanos();
     let first = process.first_nanos.unwrap_or(last);
+    let regions = std::mem::take(&mut process.regions).answer(last, &process.stacks);
     warnings.append(&mut process.says.warnings);
     warnings.extend(stream.warnings.iter().cloned());
     if let Some(why) = stream.state.stopped_because() {
@@ -171,13 +195,17 @@ fn process_answer(mut process: Process, stream: &Stream, tree: &Tree, warnings: 
         at_tree_peak: at_tree_peak.amount(),
         end: process.live().amount(),
         max_rss_bytes: process.says.max_rss_bytes,
+        python_ends_nanos: process.says.python_ends_nanos,
+        python_ended: process.says.python_ended,
         state: stream.state,
         tail: stream.tail,
         lost_events: process.says.lost_events,
         unseen_frees: process.unseen_frees,
         notes: process.says.notes,
         stacks: process.stacks,
+        history: process.history.into_history(),
         amounts,
+        regions,
     }
 }
 

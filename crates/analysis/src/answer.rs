@@ -3,6 +3,10 @@
 use deadweight_capture::read::{ProcessId, Tail};
 use deadweight_capture::wire::State;
 
+use deadweight_capture::StackId;
+
+use crate::moment::Moment;
+use crate::region::Region;
 use crate::stacks::StackTree;
 
 /// An amount of memory. In a sampled run bytes and blocks are unbiased estimates.
@@ -40,6 +44,58 @@ pub struct StackAmounts {
     pub allocated: Amount,
     /// Live at the end of what was recorded.
     pub end: Amount,
+    /// The part of `end` that is native: blocks of the C library's malloc family and anonymous mappings, in bytes.
+    pub end_native_bytes: u64,
+    /// The largest block or mapping ever allocated, in bytes as the program asked for them. In a sampled run, of those
+    /// recorded.
+    pub largest_bytes: u64,
+}
+
+/// What one stack had live at the time of a sample.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Level {
+    /// The stack.
+    pub stack: StackId,
+    /// Bytes; estimated in a sampled run.
+    pub bytes: u64,
+}
+
+/// What a process had live at one time.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Sample {
+    /// All of it, in bytes.
+    pub bytes: u64,
+    /// By stack, in the order of their ids. Stacks with less than 1/4096 of `bytes` are left out.
+    pub levels: Vec<Level>,
+}
+
+/// What a process had live over time: at most 128 samples at equal distances, whatever the length of the run.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct History {
+    /// The process's first event, nanoseconds of `CLOCK_MONOTONIC`.
+    pub origin_nanos: u64,
+    /// Distance of two samples, in nanoseconds. The first one is at `origin_nanos + width_nanos`.
+    pub width_nanos: u64,
+    /// The samples; those of a process that is gone end with it.
+    pub samples: Vec<Sample>,
+}
+
+impl History {
+    /// When a sample was taken, nanoseconds of `CLOCK_MONOTONIC`.
+    pub fn nanos(&self, sample: usize) -> u64 {
+        let widths = (sample as u64).saturating_add(1);
+        self.origin_nanos
+            .saturating_add(self.width_nanos.saturating_mul(widths))
+    }
+
+    /// Bytes of all stacks that are wanted together, by sample.
+    pub fn series(&self, wanted: impl Fn(StackId) -> bool) -> Vec<u64> {
+        let sum = |sample: &Sample| {
+            let levels = sample.levels.iter().filter(|level| wanted(level.stack));
+            levels.fold(0u64, |sum, level| sum.saturating_add(level.bytes))
+        };
+        self.samples.iter().map(sum).collect()
+    }
 }
 
 /// Live heap by what it is made of, in bytes.
@@ -78,6 +134,10 @@ pub struct ProcessAnswer {
     pub end: Amount,
     /// Highest resident memory in bytes, if it ended in an orderly way.
     pub max_rss_bytes: Option<u64>,
+    /// When Python began to end in it, nanoseconds of `CLOCK_MONOTONIC`; `None` if it did not, or was not seen to.
+    pub python_ends_nanos: Option<u64>,
+    /// Whether Python had ended before the process did: what is live at the end, it did not free.
+    pub python_ended: bool,
     /// What became of its recording.
     pub state: State,
     /// How its events ended.
@@ -92,6 +152,10 @@ pub struct ProcessAnswer {
     pub stacks: StackTree,
     /// Amounts by stack; the index is the `StackId`.
     pub amounts: Vec<StackAmounts>,
+    /// What it had live over time.
+    pub history: History,
+    /// Its regions, by source and name.
+    pub regions: Vec<Region>,
 }
 
 /// The moment when the heaps of all processes together were at their highest.
@@ -114,6 +178,8 @@ pub struct Analysis {
     pub interval_bytes: u64,
     /// The peak of the whole tree.
     pub peak: Peak,
+    /// What the resident memory consisted of, at the moments that the supervisor looked at; in the order of time.
+    pub moments: Vec<Moment>,
     /// All recorded processes, by their start.
     pub processes: Vec<ProcessAnswer>,
     /// Sentences about what could not be read.

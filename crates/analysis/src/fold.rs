@@ -19,6 +19,7 @@ use deadweight_capture::wire::State;
 
 use crate::Error;
 use crate::recordings::Recordings;
+use crate::region::functions;
 use crate::stream::Reading;
 
 /// How far before the present a fold stops.
@@ -114,7 +115,7 @@ impl Folder {
         let mut recordings = match self.recordings.take() {
             Some(recordings) => recordings,
             None => {
-                let mut recordings = Recordings::new(Reading::Growing);
+                let mut recordings = Recordings::new(Reading::Growing, functions(&capture, &[]));
                 if let Some(fold) = capture.fold() {
                     recordings.load_fold(fold)?;
                 }

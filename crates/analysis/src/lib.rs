@@ -38,23 +38,32 @@
 
 mod analyse;
 mod answer;
+mod births;
 mod error;
 mod fold;
+mod moment;
 mod ranges;
 mod recordings;
+mod region;
 mod replay;
 mod stacks;
 mod stream;
 mod weight;
 
-pub use analyse::analyse;
-pub use answer::{Amount, Analysis, Composition, Peak, ProcessAnswer, StackAmounts};
+pub use analyse::{analyse, analyse_with};
+pub use answer::{Amount, Analysis, Composition, History, Level, Peak, ProcessAnswer, Sample, StackAmounts};
+pub use births::births;
 // For deadweight-report and the CLI: the report crate may not depend on the capture crate itself.
 pub use deadweight_capture::{
-    StackId, manifest,
+    StackId, UNCAUGHT_MEMORY_ERROR,
+    looks::{FileKind, MappedFile},
+    manifest,
     read::{Capture, ProcessId, Tail},
+    timeline,
     wire::State,
 };
 pub use error::Error;
 pub use fold::{Folded, Folder};
+pub use moment::{Moment, Resident, Share, Survivors};
+pub use region::{Region, RegionSource, is_function_name};
 pub use stacks::{FrameName, StackTree};

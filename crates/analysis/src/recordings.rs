@@ -7,7 +7,7 @@ use std::path::Path;
 use deadweight_capture::read::{Capture, ProcessFiles, ProcessId, SegmentHeader, Tail, segments};
 use deadweight_capture::{Error, Event};
 
-use crate::replay::Replay;
+use crate::replay::{FunctionName, Replay};
 use crate::stream::{Reading, Stop, Stream, beginning};
 use crate::weight::Recording;
 
@@ -28,18 +28,25 @@ pub(crate) struct Recordings {
     pub failure: Option<Error>,
     index: BTreeMap<ProcessId, usize>,
     reading: Reading,
+    folded: bool,
 }
 
 impl Recordings {
-    pub fn new(reading: Reading) -> Recordings {
+    pub fn new(reading: Reading, functions: Vec<FunctionName>) -> Recordings {
         Recordings {
-            replay: Replay::default(),
+            replay: Replay::new(functions),
             streams: Vec::new(),
             warnings: Vec::new(),
             failure: None,
             index: BTreeMap::new(),
             reading,
+            folded: false,
         }
+    }
+
+    /// Whether the beginning was read from a fold.
+    pub fn is_folded(&self) -> bool {
+        self.folded
     }
 
     fn stream(&mut self, id: ProcessId, header: &SegmentHeader) -> Option<&mut Stream> {
@@ -59,6 +66,7 @@ impl Recordings {
 
     /// Takes over the state that a fold holds.
     pub fn load_fold(&mut self, path: &Path) -> Result<(), Error> {
+        self.folded = true;
         let bytes = std::fs::read(path).map_err(|source| Error::Io {
             path: path.to_path_buf(),
             source,

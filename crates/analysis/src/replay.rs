@@ -1,6 +1,8 @@
 //! The one pass over all events, in the order of time.
 
+mod history;
 mod process;
+mod regions;
 mod restore;
 mod tree;
 
@@ -10,6 +12,7 @@ use deadweight_capture::read::{Events, ProcessId};
 use crate::weight::Recording;
 use crate::{Composition, Peak};
 pub(crate) use process::Process;
+pub(crate) use regions::FunctionName;
 pub(crate) use tree::{Cell, Tree};
 
 /// Everything that is live, in all processes.
@@ -17,17 +20,51 @@ pub(crate) use tree::{Cell, Tree};
 pub(crate) struct Replay {
     processes: Vec<Process>,
     tree: Tree,
+    /// Functions that are treated as regions.
+    functions: Vec<FunctionName>,
 }
 
 impl Replay {
+    /// Nothing is live yet; these functions are treated as regions.
+    pub fn new(functions: Vec<FunctionName>) -> Replay {
+        Replay {
+            functions,
+            ..Replay::default()
+        }
+    }
+
     /// Adds a process with nothing live, and returns its index.
     pub fn add(&mut self, id: ProcessId, recording: Recording) -> usize {
-        self.processes.push(Process::new(id, recording));
+        self.processes.push(Process::new(id, recording, &self.functions));
         self.processes.len() - 1
     }
 
     pub fn process(&self, index: usize) -> Option<&Process> {
         self.processes.get(index)
+    }
+
+    /// The program that runs in this process now: its index.
+    pub fn running(&self, pid: u32) -> Option<usize> {
+        let runs = |process: &&Process| process.id().pid == pid && !process.is_gone() && process.first_nanos.is_some();
+        let latest = self.processes.iter().filter(runs).max_by_key(|process| process.id());
+        let id = latest?.id();
+        self.processes.iter().position(|process| process.id() == id)
+    }
+
+    /// The process that a forked one came from.
+    pub fn parent_of_fork(&self, child: &Process) -> Option<usize> {
+        let begun = child.first_nanos?;
+        let is_parent = |process: &&Process| {
+            process.id().pid == child.says.parent && process.first_nanos.is_some_and(|first| first <= begun)
+        };
+        let parents = self.processes.iter().filter(|_| child.says.forked).filter(is_parent);
+        let id = parents.max_by_key(|process| process.id())?.id();
+        self.processes.iter().position(|process| process.id() == id)
+    }
+
+    /// Number of recorded live blocks.
+    pub fn blocks(&self) -> usize {
+        self.processes.iter().map(Process::block_count).sum()
     }
 
     pub fn process_mut(&mut self, index: usize) -> Option<&mut Process> {

@@ -198,6 +198,19 @@ impl StackTree {
         strings.chain(codes).chain(stacks)
     }
 
+    /// The code that runs in this node's frame, if it is a Python frame.
+    pub(crate) fn code(&self, stack: StackId) -> Option<CodeId> {
+        match self.node(stack)?.frame {
+            Frame::Python { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The string with this id.
+    pub(crate) fn text(&self, id: StringId) -> &str {
+        string(&self.strings, id)
+    }
+
     fn node(&self, stack: StackId) -> Option<&Node> {
         self.nodes.get(stack.0 as usize)?.as_ref()
     }

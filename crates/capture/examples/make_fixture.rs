@@ -1,4 +1,4 @@
-//! Writes the committed sample of the current format version; see `fixtures/captures/v1/README.md`.
+//! Writes the committed sample of the current format version; see `fixtures/captures/v2/README.md`.
 
 use std::path::{Path, PathBuf};
 
@@ -253,6 +253,61 @@ fn folded(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     write_manifest(folder, false)
 }
 
+/// A region with another one in it, in whose end a block outlives it, and a second thread in a region of its own.
+fn regions(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let info = SegmentInfo {
+        pid: 300,
+        exact: true,
+        start_nanos: START,
+        ..SegmentInfo::default()
+    };
+    let clock = |millis: u64| Event::Clock {
+        nanos: START + millis * 1_000_000,
+    };
+    let enter = |number, outer, name| Event::RegionEnter {
+        number,
+        outer,
+        name: StringId(name),
+    };
+    let mut events = vec![process(1, false, b"python\0bench.py\0")];
+    events.extend(definitions());
+    events.extend([
+        text(5, b"outer"),
+        text(6, b"inner"),
+        alloc(0x1000, 100 * KIB, 1, Allocator::PyMem),
+        clock(1),
+        enter(1, 0, 5),
+        Event::Region { number: 1 },
+        alloc(0x20000, 400 * KIB, 2, Allocator::PyMem),
+        clock(2),
+        enter(2, 1, 6),
+        Event::Region { number: 2 },
+        alloc(0x90000, 300 * KIB, 2, Allocator::PyMem),
+        Event::Free { addr: Addr(0x1000) },
+        clock(3),
+        enter(3, 0, 4),
+        Event::Region { number: 3 },
+        alloc(0xf0000, 50 * KIB, 3, Allocator::Malloc),
+        Event::Region { number: 2 },
+        Event::Free { addr: Addr(0x20000) },
+        Event::RegionLeave { number: 2 },
+        Event::Region { number: 1 },
+        clock(4),
+        Event::RegionLeave { number: 1 },
+        Event::Region { number: 0 },
+        Event::End {
+            max_rss_bytes: 5_000_000,
+        },
+    ]);
+    let bytes = segment(&info, State::Ended, &events).map_err(|Full| "a fixture's segment is too small")?;
+    let id = ProcessId {
+        pid: 300,
+        incarnation: 0,
+    };
+    std::fs::write(folder.join(segment_file_name(id, 0)), bytes)?;
+    write_manifest(folder, true)
+}
+
 fn write_manifest(folder: &Path, exact: bool) -> Result<(), Box<dyn std::error::Error>> {
     let manifest = Manifest {
         format: VERSION,
@@ -277,7 +332,11 @@ fn write_manifest(folder: &Path, exact: bool) -> Result<(), Box<dyn std::error::
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let target: PathBuf = std::env::args_os().nth(1).ok_or("where to? (a folder)")?.into();
-    for (name, make) in [("exact", exact as fn(&Path) -> _), ("folded", folded)] {
+    for (name, make) in [
+        ("exact", exact as fn(&Path) -> _),
+        ("folded", folded),
+        ("regions", regions),
+    ] {
         let folder = target.join(name);
         std::fs::create_dir_all(&folder)?;
         make(&folder)?;

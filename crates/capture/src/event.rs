@@ -45,12 +45,14 @@ pub enum MapKind {
     File = 1,
     /// Address space only (`PROT_NONE` or `MAP_NORESERVE`): never heap.
     Reserved = 2,
+    /// One of pymalloc's arenas: the objects in it count, not the arena.
+    Arena = 3,
 }
 
 impl MapKind {
     /// The kind with this number on the wire.
     pub fn from_wire(number: u8) -> Option<MapKind> {
-        [MapKind::Anonymous, MapKind::File, MapKind::Reserved]
+        [MapKind::Anonymous, MapKind::File, MapKind::Reserved, MapKind::Arena]
             .get(usize::from(number))
             .copied()
     }
@@ -216,6 +218,13 @@ pub enum Event<'a> {
         /// Highest resident memory of the process, in bytes, as the kernel has it.
         max_rss_bytes: u64,
     },
+    /// Python ends in this process: `Py_FinalizeEx` takes modules and objects apart.
+    PythonEnds {
+        /// When this was seen, on `CLOCK_MONOTONIC`.
+        nanos: u64,
+        /// Whether it is over: what is live now, Python did not free.
+        over: bool,
+    },
     /// Folded: sums over one stack.
     Totals(StackTotals),
     /// Folded: this process's own highest heap so far, and when.
@@ -277,6 +286,34 @@ pub enum Event<'a> {
         /// Whether the last chunk was never sealed.
         tail_open: bool,
     },
+    /// Folded: what else is known of the blocks of one stack.
+    Sizes {
+        /// The stack.
+        stack: StackId,
+        /// The largest block or mapping ever allocated, in bytes.
+        largest_bytes: u64,
+        /// Native bytes that were live when the process was gone; 0 while it is not.
+        native_bytes: u64,
+    },
+    /// Folded: the beginning of the samples of what was live over time.
+    History {
+        /// The process's first event, nanoseconds on `CLOCK_MONOTONIC`.
+        origin_nanos: u64,
+        /// Distance of two samples; the first is one distance after the origin.
+        width_nanos: u64,
+    },
+    /// Folded: the next sample.
+    Sample {
+        /// Bytes that were live in the process (estimated in a sampled run).
+        bytes: u64,
+    },
+    /// Folded: what one stack had live at the time of the last sample.
+    Level {
+        /// The stack.
+        stack: StackId,
+        /// Bytes (estimated in a sampled run).
+        bytes: u64,
+    },
     /// Folded: something that could not be read before the fold, as one sentence.
     Warning {
         /// UTF-8 text.
@@ -287,6 +324,97 @@ pub enum Event<'a> {
     Snapshot {
         /// Number of the snapshot in this incarnation, from 0.
         number: u32,
+    },
+    /// The program entered a region (`deadweight.region`).
+    RegionEnter {
+        /// Number of this entering in the process, from 1.
+        number: u32,
+        /// The region around it in its thread or task, 0 if there is none; smaller than `number`.
+        outer: u32,
+        /// What the program calls it.
+        name: StringId,
+    },
+    /// The program left a region.
+    RegionLeave {
+        /// Which entering ends.
+        number: u32,
+    },
+    /// What the process allocates, frees and maps from here on, it does inside this region.
+    Region {
+        /// Number of the entering; 0 for outside of all regions.
+        number: u32,
+    },
+    /// Folded: sums over all enterings of one name that ended; [`Event::RegionAmount`]s follow.
+    RegionTotals {
+        /// 0 for the program's own regions, n for the n-th function that is treated as one.
+        track: u32,
+        /// What it is called.
+        name: StringId,
+        /// How often it was entered.
+        entries: u64,
+        /// How many of these were not left when the process ended.
+        unfinished: u64,
+        /// How long all of them together took.
+        nanos: u64,
+    },
+    /// Folded: a region that was not left yet; [`Event::RegionAmount`]s follow.
+    RegionOpen {
+        /// As in [`Event::RegionTotals`].
+        track: u32,
+        /// Number of the entering.
+        number: u32,
+        /// The region around it.
+        outer: u32,
+        /// What it is called.
+        name: StringId,
+        /// When it was entered, nanoseconds on `CLOCK_MONOTONIC`.
+        entered_nanos: u64,
+        /// Of a function: the outermost code of the stack that it was met on.
+        code: CodeId,
+        /// Whether it was entered inside another one of the same name, which has its amounts already.
+        repeated: bool,
+    },
+    /// Folded: an amount of the last [`Event::RegionTotals`] or [`Event::RegionOpen`].
+    RegionAmount {
+        /// Which one.
+        kind: RegionAmount,
+        /// Bytes (estimated in a sampled run).
+        bytes: u64,
+        /// Thousandths of the number of blocks.
+        milliblocks: u64,
+        /// Variance of `bytes`, in bytes squared.
+        variance: u64,
+    },
+    /// Folded: when a region was active.
+    RegionSpan {
+        /// As in [`Event::RegionTotals`].
+        track: u32,
+        /// What it is called.
+        name: StringId,
+        /// Entered, nanoseconds on `CLOCK_MONOTONIC`.
+        first_nanos: u64,
+        /// Left.
+        last_nanos: u64,
+    },
+    /// Folded: a live block or mapping was allocated inside a region.
+    RegionOwner {
+        /// Where it begins.
+        addr: Addr,
+        /// As in [`Event::RegionTotals`].
+        track: u32,
+        /// Number of the innermost entering.
+        number: u32,
+        /// Whether it is a mapping.
+        mapping: bool,
+    },
+    /// Folded: a region that was left inside one that is open.
+    RegionLeft {
+        /// As in [`Event::RegionTotals`].
+        track: u32,
+        /// Number of its entering.
+        number: u32,
+        /// The region around it.
+        outer: u32,
     },
     /// Heap: defines a type of objects.
     HeapType {
@@ -330,6 +458,73 @@ pub enum Event<'a> {
         /// How long the program stood still for it, nanoseconds.
         pause_nanos: u64,
     },
+    /// Heap: why the snapshot was taken.
+    HeapCause {
+        /// Who wanted it.
+        cause: Cause,
+        /// What the program calls it: UTF-8 text, mostly empty.
+        label: &'a [u8],
+    },
+}
+
+/// What an amount of a folded region is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum RegionAmount {
+    /// The most that was live at once of what it allocated.
+    Peak = 0,
+    /// The process's heap at its highest meanwhile.
+    HeapPeak = 1,
+    /// What it allocated and was live when it was left.
+    Kept = 2,
+    /// What it freed of what had been there before.
+    Freed = 3,
+    /// What it allocated and was freed before it was left.
+    Churn = 4,
+    /// What it allocated and is live now.
+    Live = 5,
+}
+
+impl RegionAmount {
+    /// The amount with this number on the wire.
+    pub fn from_wire(number: u64) -> Option<RegionAmount> {
+        use RegionAmount::{Churn, Freed, HeapPeak, Kept, Live, Peak};
+        let all = [Peak, HeapPeak, Kept, Freed, Churn, Live];
+        all.get(usize::try_from(number).ok()?).copied()
+    }
+}
+
+/// Why a heap snapshot was taken.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(u8)]
+pub enum Cause {
+    /// The heap had grown.
+    #[default]
+    Growth = 0,
+    /// `deadweight snapshot` asked for it.
+    Asked = 1,
+    /// The program called `deadweight.snapshot()`.
+    Called = 2,
+    /// The program ended.
+    End = 3,
+}
+
+impl Cause {
+    /// The cause with this number on the wire.
+    pub fn from_wire(number: u64) -> Option<Cause> {
+        match number {
+            0 => Some(Cause::Growth),
+            1 => Some(Cause::Asked),
+            2 => Some(Cause::Called),
+            3 => Some(Cause::End),
+            _ => None,
+        }
+    }
+
+    /// Whether somebody wanted this snapshot in particular: such are kept.
+    pub fn is_wanted(self) -> bool {
+        matches!(self, Cause::Asked | Cause::Called)
+    }
 }
 
 /// An object of a heap snapshot.
@@ -364,8 +559,8 @@ pub enum EdgeLabel {
     Member,
     /// `<local name>`: of a frame, a generator, a coroutine.
     Local(StringId),
-    /// `.__closure__[number]`.
-    Closure(u32),
+    /// Not a reference: the cell that it leads to is this variable of the function before it.
+    Closure(StringId),
     /// The type of an object.
     Type,
     /// `tp_traverse` reports it, and nothing names it; its place in the order of visits.

@@ -40,12 +40,19 @@ pub mod write;
 #[cfg(feature = "read")]
 mod error;
 #[cfg(feature = "read")]
+pub mod looks;
+#[cfg(feature = "read")]
 pub mod manifest;
 #[cfg(feature = "read")]
 pub mod read;
+#[cfg(feature = "read")]
+pub mod timeline;
 
 #[cfg(feature = "read")]
 pub use error::Error;
-pub use event::{Allocator, EdgeLabel, Event, Frame, HeapObject, MapKind, RootKind, StackTotals};
+/// The text of the Note that says that a MemoryError which nothing caught ended the process's program.
+pub const UNCAUGHT_MEMORY_ERROR: &str = "uncaught MemoryError";
+
+pub use event::{Allocator, Cause, EdgeLabel, Event, Frame, HeapObject, MapKind, RegionAmount, RootKind, StackTotals};
 pub use ids::{Addr, CodeId, StackId, StringId, TypeId};
 pub use linetable::{LineTable, LineTableKind};

@@ -40,10 +40,13 @@ pub struct Exit {
     pub limit_bytes: Option<u64>,
     /// `cgroup`, `rlimit` or `machine`.
     pub limit_kind: Option<String>,
+    /// How an `oom_killed` was established: `kernel message` or `cgroup counter`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
 }
 
 /// A process as the supervisor saw it from outside.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct SeenProcess {
     /// Process id.
     pub pid: u32,
@@ -53,6 +56,15 @@ pub struct SeenProcess {
     pub argv: Vec<String>,
     /// Highest resident memory seen, in bytes.
     pub peak_rss_bytes: u64,
+    /// When it was first seen, seconds since the start of the run.
+    #[serde(default)]
+    pub first_seconds: Option<f64>,
+    /// When it was gone; `None` if it still ran at the end.
+    #[serde(default)]
+    pub ended_seconds: Option<f64>,
+    /// Its own limit of address space or data (`ulimit -v`, `ulimit -d`), bytes, if it had one.
+    #[serde(default)]
+    pub rlimit_bytes: Option<u64>,
     /// Its end.
     pub exit: Exit,
 }
@@ -78,6 +90,12 @@ pub struct Manifest {
     pub sampling_interval_bytes: u64,
     /// Limit for the size of the capture, bytes.
     pub max_size_bytes: u64,
+    /// Made by `deadweight watch`: there are no allocations in it, only a timeline.
+    #[serde(default)]
+    pub watched: bool,
+    /// Functions that are to be treated as regions: `module:function` each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<String>,
     /// Process id of the started program.
     pub pid: Option<u32>,
     /// Duration in seconds, once the run has ended.

@@ -17,7 +17,9 @@
 //! | 56..60 | CRC-32 of bytes 0..56 |
 //! | 60..64 | [`State`], rewritten in place |
 //! | 64..72 | blocks of at least so many bytes are always recorded in a sampled run |
-//! | 72..128 | zero |
+//! | 72..88 | requests for heap snapshots from outside: asked, answered, answer, noticed (`docs/format.md`, Requests) |
+//! | 88..92 | process id of the copy that writes, or wrote, the last heap snapshot; 0 before the first |
+//! | 92..128 | zero |
 //! | 128.. | chunks, each at a multiple of 8; the row ends at zeros or at the end |
 //!
 //! | bytes of a chunk | contents |
@@ -57,20 +59,35 @@
 //! | `0x14` | Left | v stack, v bytes, v milliblocks, v variance |
 //! | `0x15` | Folded | v first nanoseconds, v last nanoseconds, v unseen frees, v flags (1: gone, 2: tail open) |
 //! | `0x16` | Warning | v length, text |
+//! | `0x17` | Sizes | v stack, v largest block, v native bytes left |
+//! | `0x18` | History | v origin nanoseconds, v distance in nanoseconds |
+//! | `0x19` | Sample | v bytes |
+//! | `0x1a` | Level | v stack, v bytes |
+//! | `0x1b` | Region | v number |
+//! | `0x1c` | RegionTotals | v track, v name, v entries, v unfinished, v nanoseconds |
+//! | `0x1d` | RegionOpen | v track, v number, v outer, v name, v entered nanoseconds, v code, v flags (1: repeated) |
+//! | `0x1e` | RegionAmount | v kind, v bytes, v milliblocks, v variance |
+//! | `0x1f` | RegionSpan | v track, v name, v first nanoseconds, v last nanoseconds |
+//! | `0x27` | RegionOwner | a address, v track, v number, v flags (1: mapping) |
+//! | `0x28` | RegionLeft | v track, v number, v outer |
+//! | `0x29` | PythonEnds | v nanoseconds, v flags (1: over) |
 //! | `0x0d` | Snapshot | v number |
+//! | `0x0e` | RegionEnter | v number, v outer, v name |
+//! | `0x0f` | RegionLeave | v number |
 //! | `0x20` | HeapType | v id, v name |
 //! | `0x21` | HeapObject | a address, v type, v size, v references, v prefix * 2 + tracked |
 //! | `0x22` | HeapEdge | a to, v label kind * 2 + counted, v label number (absent for kinds 4, 7, 9) |
 //! | `0x23` | HeapRoot | v kind, v name |
 //! | `0x24` | HeapWord | a to, v offset |
 //! | `0x25` | HeapEnd | v objects, v failed, v pause nanoseconds |
+//! | `0x26` | HeapCause | v cause, v length, label |
 
 /// First bytes of a segment.
 pub const MAGIC: [u8; 8] = *b"deadwght";
 /// First bytes of a chunk.
 pub const CHUNK_MAGIC: [u8; 4] = *b"chnk";
 /// The version that this crate writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Bytes before the first chunk.
 pub const HEADER_BYTES: usize = 128;
 /// Bytes of the header that its checksum covers.
@@ -83,6 +100,21 @@ pub const HEADER_CRC: usize = 56;
 pub const HEADER_STATE: usize = 60;
 /// Where the header keeps the size from which on a sampled run records every block.
 pub const HEADER_ALWAYS: usize = 64;
+/// Where the header counts the snapshots that were asked for from outside.
+pub const HEADER_ASKED: usize = 72;
+/// Where the header counts those that the process has answered.
+pub const HEADER_ANSWERED: usize = 76;
+/// Where the header keeps the last answer: the snapshot's number plus 1, [`ANSWER_IMPOSSIBLE`] or
+/// [`ANSWER_NO_PROCESS`].
+pub const HEADER_ANSWER: usize = 80;
+/// Where the header counts those that the process has seen.
+pub const HEADER_NOTICED: usize = 84;
+/// Where the header keeps the process id of the last snapshot's writer.
+pub const HEADER_WRITER: usize = 88;
+/// The answer of a process that cannot take snapshots: its Python is not known well enough.
+pub const ANSWER_IMPOSSIBLE: u32 = u32::MAX;
+/// The answer of a process that could not be copied: there was no memory or no process to be had.
+pub const ANSWER_NO_PROCESS: u32 = u32::MAX - 1;
 /// Bytes before a chunk's payload.
 pub const CHUNK_HEADER_BYTES: usize = 24;
 /// A chunk whose payload has reached this many bytes is sealed.
@@ -110,12 +142,15 @@ pub mod tag {
     pub const NOTE: u8 = 0x0b;
     pub const END: u8 = 0x0c;
     pub const SNAPSHOT: u8 = 0x0d;
+    pub const REGION_ENTER: u8 = 0x0e;
+    pub const REGION_LEAVE: u8 = 0x0f;
     pub const HEAP_TYPE: u8 = 0x20;
     pub const HEAP_OBJECT: u8 = 0x21;
     pub const HEAP_EDGE: u8 = 0x22;
     pub const HEAP_ROOT: u8 = 0x23;
     pub const HEAP_WORD: u8 = 0x24;
     pub const HEAP_END: u8 = 0x25;
+    pub const HEAP_CAUSE: u8 = 0x26;
     pub const TOTALS: u8 = 0x10;
     pub const PROCESS_PEAK: u8 = 0x11;
     pub const TREE_PEAK: u8 = 0x12;
@@ -123,6 +158,18 @@ pub mod tag {
     pub const LEFT: u8 = 0x14;
     pub const FOLDED: u8 = 0x15;
     pub const WARNING: u8 = 0x16;
+    pub const SIZES: u8 = 0x17;
+    pub const HISTORY: u8 = 0x18;
+    pub const SAMPLE: u8 = 0x19;
+    pub const LEVEL: u8 = 0x1a;
+    pub const REGION: u8 = 0x1b;
+    pub const REGION_TOTALS: u8 = 0x1c;
+    pub const REGION_OPEN: u8 = 0x1d;
+    pub const REGION_AMOUNT: u8 = 0x1e;
+    pub const REGION_SPAN: u8 = 0x1f;
+    pub const REGION_OWNER: u8 = 0x27;
+    pub const REGION_LEFT: u8 = 0x28;
+    pub const PYTHON_ENDS: u8 = 0x29;
 }
 
 /// What became of the writer of a segment.

@@ -5,6 +5,7 @@
 
 mod folded;
 mod heap;
+mod regions;
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -29,6 +30,33 @@ pub struct SegmentInfo {
     pub always_bytes: u64,
     /// `CLOCK_MONOTONIC` at the segment's start, nanoseconds.
     pub start_nanos: u64,
+    /// Requests for heap snapshots so far.
+    pub requests: Requests,
+    /// Process id of the last heap snapshot's writer, or 0.
+    pub snapshot_writer: u32,
+}
+
+/// Requests for heap snapshots from outside; see `docs/format.md`, Requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Requests {
+    /// How many there were.
+    pub asked: u32,
+    /// How many of these are answered.
+    pub answered: u32,
+    /// The last answer: the snapshot's number plus 1, or [`wire::ANSWER_IMPOSSIBLE`].
+    pub answer: u32,
+    /// How many of these the process has seen.
+    pub noticed: u32,
+}
+
+impl Requests {
+    /// None so far.
+    pub const NONE: Requests = Requests {
+        asked: 0,
+        answered: 0,
+        answer: 0,
+        noticed: 0,
+    };
 }
 
 /// The event did not fit: go on in a new segment.
@@ -87,6 +115,9 @@ impl<'a> SegmentWriter<'a> {
         let crc = crc32fast::hash(header.get(..wire::HEADER_CHECKED)?);
         store(&mut header, wire::HEADER_CRC, &crc.to_le_bytes());
         store(&mut header, wire::HEADER_ALWAYS, &info.always_bytes.to_le_bytes());
+        store(&mut header, wire::HEADER_ASKED, &info.requests.asked.to_le_bytes());
+        store_requests(&mut header, &info.requests);
+        store(&mut header, wire::HEADER_WRITER, &info.snapshot_writer.to_le_bytes());
         bytes.get_mut(..wire::HEADER_BYTES)?.copy_from_slice(&header);
         let mut writer = SegmentWriter {
             bytes,
@@ -120,6 +151,23 @@ impl<'a> SegmentWriter<'a> {
     /// Notes what became of the writer; see [`State`].
     pub fn set_state(&mut self, state: State) {
         store(self.bytes, wire::HEADER_STATE, &(state as u32).to_le_bytes());
+    }
+
+    /// Where others count up the snapshots that they ask for: a number of four bytes, aligned as the segment is.
+    /// `None` if there is no header.
+    #[inline(always)]
+    pub fn asked_place(&self) -> Option<*const u8> {
+        self.bytes.get(wire::HEADER_ASKED..).map(<[u8]>::as_ptr)
+    }
+
+    /// Notes how far the requests for snapshots have come; `asked` is not touched.
+    pub fn set_requests(&mut self, requests: &Requests) {
+        store_requests(self.bytes, requests);
+    }
+
+    /// Notes which process writes the last heap snapshot.
+    pub fn set_snapshot_writer(&mut self, pid: u32) {
+        store(self.bytes, wire::HEADER_WRITER, &pid.to_le_bytes());
     }
 
     /// Seals the open chunk. Used when the segment is full and at the end of the process.
@@ -353,10 +401,23 @@ impl<'a> SegmentWriter<'a> {
         self.event(tag::NOTE, &[text.len() as u64], text)
     }
 
+    /// Python ends in this process, or has ended (`over`).
+    pub fn python_ends(&mut self, nanos: u64, over: bool) -> Result<(), Full> {
+        self.event(tag::PYTHON_ENDS, &[nanos, u64::from(over)], &[])
+    }
+
     /// The process ends.
     pub fn end(&mut self, max_rss_bytes: u64) -> Result<(), Full> {
         self.event(tag::END, &[max_rss_bytes], &[])
     }
+}
+
+/// All but `asked`, which is not the writer's; `answered` last.
+fn store_requests(bytes: &mut [u8], requests: &Requests) {
+    store(bytes, wire::HEADER_NOTICED, &requests.noticed.to_le_bytes());
+    store(bytes, wire::HEADER_ANSWER, &requests.answer.to_le_bytes());
+    compiler_fence(Ordering::Release);
+    store(bytes, wire::HEADER_ANSWERED, &requests.answered.to_le_bytes());
 }
 
 /// Copies `value` to `bytes[at..]`; a value that does not fit is left out.

@@ -5,13 +5,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
-use deadweight_capture::manifest::{Exit, ExitKind, Manifest};
+use deadweight_capture::manifest::{ExitKind, Manifest};
 use deadweight_capture::read::Capture;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::statvfs::statvfs;
 
-use crate::limits::Limits;
-use crate::tree::{Tree, Watched};
+use crate::tree::Tree;
+use crate::verdict;
+use crate::watched::Watched;
 
 /// With less free space than this, the agent may have found no room for its first file.
 const SEGMENT: u64 = 256 << 10;
@@ -21,11 +22,15 @@ const SMALL: u64 = 8 << 20;
 /// The manifest names so many processes; the smallest ones are left out.
 const MOST_PROCESSES: usize = 1000;
 
-/// Fills in what is known at the end.
-pub fn complete(manifest: &mut Manifest, status: ExitStatus, tree: Option<&Tree>, folder: &Path, limits: &Limits) {
-    let exit = exit(status, limits);
-    manifest.exit = Some(exit.clone());
-    // The kernel's own figure for the largest single process: polling may have missed it. It counts the children that
+/// Fills in what is known at the end. `status` is the started program's, where we are its parent.
+pub fn complete(manifest: &mut Manifest, status: Option<ExitStatus>, tree: Option<&Tree>, folder: &Path) {
+    let root = manifest.pid;
+    let is_root = |process: &&Watched| Some(process.seen.pid) == root;
+    let judged = tree.and_then(|tree| tree.processes().find(is_root));
+    let judged = judged.map(|process| process.seen.exit.clone());
+    let judged = judged.filter(|exit| exit.kind != ExitKind::Unknown);
+    manifest.exit = Some(judged.unwrap_or_else(|| verdict::plain(status.map(ExitStatus::into_raw))));
+    // The kernel's own figure for the largest single process: polling may have missed it. It counts the copies that
     // wrote heap snapshots as well, so it says nothing where there were any.
     let has_snapshots = Capture::open(folder).is_ok_and(|capture| !capture.heaps().is_empty());
     let largest = if has_snapshots {
@@ -43,23 +48,32 @@ pub fn complete(manifest: &mut Manifest, status: ExitStatus, tree: Option<&Tree>
     let (peak, at) = tree.peak();
     manifest.peak_rss_bytes = Some(peak.max(largest)).filter(|&bytes| bytes > 0);
     manifest.peak_rss_seconds = Some(at.as_secs_f64()).filter(|_| peak > 0);
-    let root = manifest.pid;
     let ancestors = ancestors_of_recorded(tree);
     let worth_a_line = |process: &&Watched| {
         let pid = process.seen.pid;
         let small = process.seen.peak_rss_bytes < SMALL && !process.python && !tree.is_recorded(pid);
-        Some(pid) == root || !small || ancestors.contains(&pid)
+        let was_killed = process.seen.exit.kind == ExitKind::OomKilled;
+        Some(pid) == root || !small || was_killed || ancestors.contains(&pid)
     };
     manifest.processes = tree
         .processes()
-        .iter()
         .filter(worth_a_line)
         .map(|process| process.seen.clone())
         .collect();
-    if let Some(root) = manifest.processes.iter_mut().find(|process| Some(process.pid) == root) {
-        root.exit = exit;
+    if let Some(why) = tree.unwritten() {
+        manifest
+            .warnings
+            .push(format!("the timeline is not complete: it could not be written ({why})"));
     }
-    if !tree.anything_recorded() {
+    let unclaimed = tree.unclaimed_kills();
+    if unclaimed > 0 {
+        manifest.warnings.push(format!(
+            "the kernel killed another {} of this control group because memory ran out: a heap snapshot in the making (it \
+             goes first), one that lived too short to be seen, or somebody else's",
+            if unclaimed == 1 { "process".to_owned() } else { format!("{unclaimed} processes") }
+        ));
+    }
+    if !manifest.watched && !tree.anything_recorded() {
         manifest.warnings.push(why_nothing(tree, folder));
     }
     if manifest.processes.len() > MOST_PROCESSES {
@@ -88,7 +102,7 @@ fn why_nothing(tree: &Tree, folder: &Path) -> String {
             folder.display()
         );
     }
-    match tree.processes().iter().find(|process| process.python) {
+    match tree.processes().find(|process| process.python) {
         Some(python) => format!(
             "no Python program was recorded, although one ran (pid {}): LD_PRELOAD did not reach it (statically linked, \
              setuid, or started with a cleared environment), or the agent could not write to the capture",
@@ -105,15 +119,10 @@ fn why_nothing(tree: &Tree, folder: &Path) -> String {
 fn ancestors_of_recorded(tree: &Tree) -> HashSet<u32> {
     let parents: HashMap<u32, u32> = tree
         .processes()
-        .iter()
         .map(|process| (process.seen.pid, process.seen.parent))
         .collect();
     let mut ancestors = HashSet::new();
-    for process in tree
-        .processes()
-        .iter()
-        .filter(|process| tree.is_recorded(process.seen.pid))
-    {
+    for process in tree.processes().filter(|process| tree.is_recorded(process.seen.pid)) {
         let mut pid = process.seen.parent;
         while ancestors.insert(pid)
             && let Some(&parent) = parents.get(&pid)
@@ -122,25 +131,4 @@ fn ancestors_of_recorded(tree: &Tree) -> HashSet<u32> {
         }
     }
     ancestors
-}
-
-fn exit(status: ExitStatus, limits: &Limits) -> Exit {
-    let mut exit = Exit {
-        kind: match status.code() {
-            Some(0) => ExitKind::Ok,
-            Some(_) => ExitKind::Failed,
-            None => ExitKind::Signalled,
-        },
-        status: status.code(),
-        signal: status.signal(),
-        ..Exit::default()
-    };
-    if exit.signal == Some(libc::SIGKILL)
-        && let Some(hit) = limits.hit_since()
-    {
-        exit.kind = ExitKind::OomKilled;
-        exit.limit_bytes = hit.bytes;
-        exit.limit_kind = Some(hit.kind.to_string());
-    }
-    exit
 }

@@ -1,11 +1,21 @@
 //! The command line as it is written: nothing here looks at the system. [`crate::plan`] does.
 
+mod check;
+mod diff;
+mod heap;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use deadweight_report::units;
+
+pub use self::check::{BaselineArgs, CheckArgs, CheckFormat};
+pub use self::diff::{DiffArgs, DiffFormat};
+pub use self::heap::{HeapArgs, HeapFormat};
 
 /// Finds out why a Python program needs so much memory, and proves the fix.
 #[derive(Parser, Debug)]
@@ -27,9 +37,31 @@ pub struct Cli {
 pub enum Verb {
     /// Run a Python program, record where its memory comes from, and say what the peak was made of.
     Run(RunArgs),
-    /// Show a capture that `run` made.
+    /// Show the memory of a running process or of any command over time, with all its child processes: no agent, no
+    /// allocations.
+    Watch(WatchArgs),
+    /// Show a capture that `run` or `watch` made.
     Report(ReportArgs),
+    /// Look into a heap snapshot of a capture: who holds the memory, and which cycles are garbage.
+    Heap(HeapArgs),
+    /// Compare two captures, or two commands: what changed, by how much, how surely, and where.
+    Diff(DiffArgs),
+    /// Check that a program's memory stays within limits or near a baseline, in CI for example.
+    Check(CheckArgs),
+    /// Write down what a run needed, as a small file to keep in git, for `check --baseline`.
+    Baseline(BaselineArgs),
+    /// Say what a kind of finding means, how it is found, how to fix it, and when it is wrong.
+    Explain(ExplainArgs),
+    /// Take a heap snapshot of a program that `run` is running, without stopping it.
+    Snapshot(SnapshotArgs),
 }
+
+const WATCH_USAGE: &str = "deadweight watch [OPTIONS] PID
+       deadweight watch [OPTIONS] COMMAND [ARGS]...";
+
+const WATCH_NOTES: &str = "\
+Any program can be watched, Python or not. A script whose name ends with .py is run by Python.
+Ctrl-C ends the watch of a PID, not the process. A command's output, exit status and signals are its own.";
 
 const RUN_USAGE: &str = "deadweight run [OPTIONS] SCRIPT [ARGS]...
        deadweight run [OPTIONS] -m MODULE [ARGS]...
@@ -47,6 +79,15 @@ impl Cli {
     /// If they are no command line of deadweight, or ask for its help or version.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
         let cli = Cli::try_parse_from(separate_module(words.into_iter().collect()))?;
+        if let Verb::Watch(WatchArgs { target, .. }) = &cli.verb
+            && let Some(word) = target.first().filter(|word| word.as_bytes().starts_with(b"-"))
+        {
+            let what = format!(
+                "unexpected argument '{}': watch knows no such option",
+                word.to_string_lossy()
+            );
+            return Err(subcommand("watch").error(ErrorKind::UnknownArgument, what));
+        }
         // The script's arguments may begin with a dash; the script itself may not (but `-` is standard input).
         if let Verb::Run(RunArgs { script, .. }) = &cli.verb
             && let Some(word) = script
@@ -57,14 +98,17 @@ impl Cli {
                 "unexpected argument '{}': run knows no such option",
                 word.to_string_lossy()
             );
-            let mut definition = Cli::command();
-            let run = definition
-                .find_subcommand_mut("run")
-                .expect("there is a subcommand run");
-            return Err(run.error(ErrorKind::UnknownArgument, what));
+            return Err(subcommand("run").error(ErrorKind::UnknownArgument, what));
         }
         Ok(cli)
     }
+}
+
+fn subcommand(name: &str) -> clap::Command {
+    let mut definition = Cli::command();
+    definition.build();
+    let found = definition.find_subcommand(name);
+    found.expect("it is one of the verbs").clone()
 }
 
 /// Makes `-m pytest` out of `-mpytest`, which Python takes as well: clap would end the option there, and read the
@@ -120,15 +164,20 @@ pub struct RunArgs {
     #[arg(long)]
     pub exact: bool,
 
-    /// Take heap snapshots while the program runs (experimental): who holds the memory, and what is garbage. The
-    /// program pauses a few milliseconds for each; while one is written, pages that the program changes are copied
+    /// Take no heap snapshots. By default the program is copied when its memory has grown by a quarter, and the copy
+    /// writes down who holds the memory, and what is garbage; the program pauses a few milliseconds for each
     #[arg(long)]
-    pub snapshots: bool,
+    pub no_snapshots: bool,
 
     /// The Python to use [default: the active virtual environment's, the one beside deadweight, or the first one on
     /// PATH]
     #[arg(long, value_name = "PATH")]
     pub python: Option<PathBuf>,
+
+    /// Treat a function as a region, without editing the program: the report says what it needs. Times are approximate
+    /// [may be repeated]
+    #[arg(long, value_name = "MODULE:FUNCTION", value_parser = parse_function)]
+    pub region: Vec<String>,
 
     /// Average number of bytes between two samples
     #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = parse_size, conflicts_with = "exact")]
@@ -161,11 +210,46 @@ pub struct RunArgs {
     pub command: Vec<OsString>,
 }
 
+/// `deadweight watch`.
+#[derive(Args, Debug)]
+#[command(override_usage = WATCH_USAGE, after_help = WATCH_NOTES)]
+pub struct WatchArgs {
+    /// Folder for the capture; it must not exist yet [default: a new one in the current folder, named after the
+    /// program]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+
+    /// Replace the folder given with --output if it is a capture
+    #[arg(long)]
+    pub force: bool,
+
+    /// Time between two looks, such as 50ms or 2s [default: 20ms at first, 100ms after a minute, longer where a look is
+    /// dear]
+    #[arg(long, value_name = "TIME", value_parser = parse_interval)]
+    pub interval: Option<Duration>,
+
+    /// Measure with each look how the processes share memory (PSS and USS): exact sums, but the kernel visits every page
+    #[arg(long)]
+    pub pss: bool,
+
+    /// No live line, and no plot at the end
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// A process id, or a command and its arguments
+    #[arg(value_name = "PID|COMMAND", required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+    pub target: Vec<OsString>,
+}
+
 /// `deadweight report`.
 #[derive(Args, Debug)]
 pub struct ReportArgs {
-    /// The capture: the folder that `deadweight run` made
+    /// The capture: the folder that `deadweight run` or `deadweight watch` made
     pub capture: PathBuf,
+
+    /// Treat a function as a region, beside those that were named when the run was started [may be repeated]
+    #[arg(long, value_name = "MODULE:FUNCTION", value_parser = parse_function)]
+    pub region: Vec<String>,
 
     /// How to show it
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -178,6 +262,25 @@ pub struct ReportArgs {
     /// Overwrite the file given with --output
     #[arg(long, requires = "output")]
     pub force: bool,
+}
+
+/// `deadweight explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// The kind of finding, as the JSON report spells it: peak_spike, native_leak, ... Without it: a list
+    pub kind: Option<String>,
+}
+
+/// `deadweight snapshot`.
+#[derive(Args, Debug)]
+pub struct SnapshotArgs {
+    /// Process id of the program, or of the `deadweight run` that runs it
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: u32,
+
+    /// How many seconds to wait for the program to reach a point where its heap can be read
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_seconds)]
+    pub timeout: Duration,
 }
 
 /// The views of a capture.
@@ -193,34 +296,55 @@ pub enum Format {
     Svg,
     /// For speedscope.app
     Speedscope,
+    /// The memory over time as a picture (SVG)
+    Timeline,
 }
 
-/// Reads a size: a number with an optional unit (`64MiB`, `1.5G`, `500kB`). K, M, G, T count by 1024, as KiB do.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        "g" | "gib" => 1 << 30,
-        "t" | "tib" => 1 << 40,
-        "kb" => 1_000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        "tb" => 1_000_000_000_000,
-        _ => return Err("not a size: write a number with a unit, for example 64MiB".to_string()),
+/// Reads a time: a number with `ms` or `s`; a number alone is seconds.
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let wrong = || "not a time between 1ms and 1h: write for example 50ms or 2s".to_string();
+    let (number, factor) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1e-3),
+        None => (text.strip_suffix('s').unwrap_or(text), 1.0),
     };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| "not a size: write for example 64MiB".to_string())?;
-    let bytes = number * factor as f64;
-    if !(1.0..1e18).contains(&bytes) {
-        return Err("this size makes no sense here".to_string());
+    let seconds = number.trim().parse::<f64>().map_err(|_| wrong())? * factor;
+    if !(0.001..=3600.0).contains(&seconds) {
+        return Err(wrong());
     }
-    Ok(bytes as u64)
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+fn parse_top(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("write a number from 1 on".to_owned()),
+        Ok(top) => Ok(top),
+    }
+}
+
+/// Reads a number of seconds.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..1e6).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "not a number of seconds: write for example 30".to_string())
+}
+
+/// Reads `module:function`.
+fn parse_function(text: &str) -> Result<String, String> {
+    if deadweight_analysis::is_function_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a function is named by its module and its qualified name, as in app.loading:Reader.read; the script that is run is \
+         __main__"
+        .to_owned())
+}
+
+/// Reads a size that is something.
+fn parse_size(text: &str) -> Result<u64, String> {
+    match units::parse_size(text)? {
+        0 => Err("this size makes no sense here".to_owned()),
+        bytes => Ok(bytes),
+    }
 }
 
 #[cfg(test)]
@@ -231,7 +355,7 @@ mod tests {
         let words = ["deadweight", "run"].into_iter().chain(line.split(' '));
         Cli::read(words.map(OsString::from)).map(|cli| match cli.verb {
             Verb::Run(args) => args,
-            Verb::Report(_) => unreachable!("the words begin with run"),
+            _ => unreachable!("the words begin with run"),
         })
     }
 
@@ -283,12 +407,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_watched_keeps_its_words() {
+        let words = ["deadweight", "watch", "--interval", "50ms", "ls", "-q", "--", "-x"];
+        let Ok(Verb::Watch(args)) = Cli::read(words.map(OsString::from)).map(|cli| cli.verb) else {
+            panic!("no watch");
+        };
+        assert_eq!(args.target, ["ls", "-q", "--", "-x"]);
+        assert_eq!(args.interval, Some(Duration::from_millis(50)));
+        for wrong in [
+            &["--exat", "ls"][..],
+            &[],
+            &["--interval", "0", "ls"],
+            &["--interval", "x", "ls"],
+        ] {
+            let words = ["deadweight", "watch"].iter().chain(wrong).map(OsString::from);
+            assert!(Cli::read(words).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn sizes_have_units() {
-        assert_eq!(parse_size("65536"), Ok(65536));
         assert_eq!(parse_size("64MiB"), Ok(64 << 20));
-        assert_eq!(parse_size("1.5g"), Ok(3 << 29));
-        assert_eq!(parse_size("500kB"), Ok(500_000));
-        for wrong in ["", "MiB", "12 parsecs", "-1", "0", "1e40", "1.2.3"] {
+        for wrong in ["", "12 parsecs", "-1", "0"] {
             assert!(parse_size(wrong).is_err(), "{wrong}");
         }
     }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use deadweight_analysis::{Analysis, Peak, analyse};
 use deadweight_capture::manifest::Manifest;
 use deadweight_capture::read::Capture;
+use deadweight_capture::timeline::Timeline;
 use deadweight_report::{BuildOptions, build, text};
 
 use crate::{heaps, terminal};
@@ -38,11 +39,15 @@ fn render(manifest: &Manifest, folder: &Path, next: &str, style: &text::Style) -
             exact: manifest.exact,
             interval_bytes: manifest.sampling_interval_bytes,
             peak: Peak::default(),
+            moments: Vec::new(),
             processes: Vec::new(),
             warnings: vec![format!("the recording cannot be read: {error}")],
         });
-    let mut report = build(Some(manifest), &analysis, &heaps.answers, &BuildOptions::default());
+    let mut report = build(Some(manifest), &analysis, &heaps.answers, &BuildOptions::with_disk());
     report.warnings.extend(heaps.warnings);
+    if let Ok(Some(timeline)) = Timeline::read(folder) {
+        report.add_timeline(&timeline);
+    }
     report.next_step = Some(next.to_string());
     let mut out = Vec::new();
     text::diagnosis(&report, style, &mut out)?;
@@ -57,7 +62,7 @@ fn shortest(folder: &Path) -> String {
 }
 
 /// The word as a shell takes it.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
     if !word.is_empty() && !word.starts_with('-') && word.chars().all(plain) {
         word.to_string()

@@ -4,7 +4,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use deadweight_capture::read::{Capture, HeapFiles};
-use deadweight_heap::{Error, SnapshotAnswer, analyse_heap};
+use deadweight_heap::{Error, SnapshotAnswer, analyse_within};
+use deadweight_report::units;
+
+use crate::room;
 
 /// Snapshots are analysed up to so many bytes in all, the last ones of each process first: about half a minute.
 const MOST_BYTES: u64 = 512 << 20;
@@ -12,6 +15,8 @@ const MOST_BYTES: u64 = 512 << 20;
 const LARGE: u64 = 64 << 20;
 /// Threads for smaller ones.
 const THREADS: usize = 4;
+/// The analysis of one takes at most so many times its size in memory.
+const MEMORY: u64 = 7;
 
 /// What the snapshots answer, and sentences about those that do not.
 #[derive(Default)]
@@ -59,7 +64,16 @@ pub fn analyse_all(capture: &Capture) -> Heaps {
     }
     let large = chosen.iter().any(|files| len(files) > LARGE);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = if large { 1 } else { THREADS.min(cores) };
+    // A container's limit that killed the program holds for us as well.
+    let room = room::left();
+    let largest = chosen.iter().map(|files| len(files)).max().unwrap_or(0);
+    let at_once = usize::try_from(room / (largest * MEMORY).max(1)).unwrap_or(usize::MAX);
+    let threads = if large {
+        1
+    } else {
+        THREADS.min(cores).min(at_once.max(1))
+    };
+    let most = room / threads as u64;
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Result<SnapshotAnswer, Error>)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -69,7 +83,7 @@ pub fn analyse_all(capture: &Capture) -> Heaps {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     chosen.get(at).map(|files| (at, *files))
                 } {
-                    let answer = analyse_heap(files);
+                    let answer = analyse_within(files, most);
                     if let Ok(mut done) = done.lock() {
                         done.push((at, answer));
                     }
@@ -83,6 +97,14 @@ pub fn analyse_all(capture: &Capture) -> Heaps {
     for (at, answer) in done {
         match (answer, chosen.get(at)) {
             (Ok(answer), _) => answers.push(answer),
+            (Err(Error::NoRoom { needed, most }), Some(files)) => warnings.push(format!(
+                "Heap snapshot {} of pid {} is not considered: its analysis takes about {}, and {} of memory are left here. \
+                 `deadweight report` where there is more says what it shows.",
+                files.number,
+                files.process.pid,
+                units::size(needed),
+                units::size(most),
+            )),
             (Err(error), Some(files)) => warnings.push(format!(
                 "Heap snapshot {} of pid {} cannot be analysed: {error}.",
                 files.number, files.process.pid

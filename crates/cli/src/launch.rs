@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::agent;
 use crate::inherited::{self, SignalMask};
+use crate::limits::Limits;
 use crate::plan::Plan;
 
 /// Starts the program. Its streams, descriptors, folder, process group and environment are ours, but for
@@ -26,6 +27,23 @@ pub fn start(plan: &Plan, library: &Path, capture: &Path, mask: SignalMask) -> R
         .env("DEADWEIGHT_INTERVAL", plan.interval_bytes.to_string())
         .env("DEADWEIGHT_MAX_SIZE", plan.max_size_bytes.to_string())
         .env("DEADWEIGHT_PARENT", std::process::id().to_string());
+    if let Some((bytes, statistics)) = Limits::tightest() {
+        command
+            .env("DEADWEIGHT_LIMIT", bytes.to_string())
+            .env("DEADWEIGHT_LIMIT_STATISTICS", statistics);
+    }
+    spawn(command, program, mask)
+}
+
+/// Starts a command just so, without the agent.
+pub fn start_plain(words: &[OsString], mask: SignalMask) -> Result<Child> {
+    let (program, arguments) = words.split_first().context("an empty command")?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    spawn(command, program, mask)
+}
+
+fn spawn(mut command: Command, program: &OsStr, mask: SignalMask) -> Result<Child> {
     inherited::hand_on(&mut command, mask);
     command
         .spawn()

@@ -1,133 +1,256 @@
-//! Limits of memory that apply to the run, and whether the kernel killed somebody for exceeding one.
+//! Limits of memory that apply to the run, and the kernel's counts of kills.
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-/// Counts of the kernel's kills at one moment.
-#[derive(Debug)]
-pub struct Limits {
-    groups: Vec<Group>,
-    machine_kills: Option<u64>,
+use crate::cgroup::{self, Group, Mount};
+
+/// Whose limit it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Of {
+    /// A control group's.
+    Group,
+    /// The machine's memory.
+    Machine,
 }
 
-/// A control group with a limit, and how often it was enforced.
-#[derive(Debug)]
-struct Group {
-    folder: PathBuf,
-    files: &'static Files,
-    kills: Option<u64>,
+impl Of {
+    /// The word that captures have for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Of::Group => "cgroup",
+            Of::Machine => "machine",
+        }
+    }
 }
 
-/// A limit that was enforced.
+/// A limit.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Hit {
-    /// `cgroup` or `machine`.
-    pub kind: &'static str,
-    /// The limit.
+pub struct Limit {
+    /// Whose.
+    pub of: Of,
+    /// How much; `None` if it could not be read.
     pub bytes: Option<u64>,
 }
 
-/// Where a version of control groups keeps its figures.
+/// A kill that was counted and whose process has not been seen to end is somebody else's after this time. A large
+/// process takes a while to die.
+const CLAIMABLE: Duration = Duration::from_secs(10);
+/// How often it is noted who has met a limit.
+const NOW_AND_THEN: Duration = Duration::from_secs(1);
+
+/// The groups of the run's processes and their counts.
 #[derive(Debug)]
-struct Files {
-    limit: &'static str,
-    events: &'static str,
+pub struct Limits {
+    mounts: Vec<Mount>,
+    /// By the innermost group's name; that of processes without a group is empty.
+    chains: BTreeMap<PathBuf, Chain>,
+    unclaimed: u64,
 }
 
-static VERSION_1: Files = Files {
-    limit: "memory.limit_in_bytes",
-    events: "memory.oom_control",
-};
-static VERSION_2: Files = Files {
-    limit: "memory.max",
-    events: "memory.events",
-};
-/// Version 1 writes "no limit" as a number near this.
-const UNLIMITED: u64 = 1 << 60;
+/// A group and those around it, from the inside out.
+#[derive(Debug)]
+struct Chain {
+    groups: Vec<Group>,
+    /// Kills in the innermost group.
+    kills: Option<u64>,
+    /// How often each of the groups' limits stopped somebody.
+    hits: Vec<Option<u64>>,
+    hits_read: Instant,
+    /// Kills that belong to nobody yet, the last one's time, and whose limit it was.
+    pending: u64,
+    since: Instant,
+    limit: Limit,
+}
 
 impl Limits {
-    /// The counts now.
+    /// The counts now, of our own groups.
     pub fn now() -> Limits {
-        let mut groups = our_groups();
-        for group in &mut groups {
-            group.kills = group.count();
-        }
-        Limits {
-            groups,
-            machine_kills: machine_kills(),
+        let mut limits = Limits {
+            mounts: cgroup::mounts(),
+            chains: BTreeMap::new(),
+            unclaimed: 0,
+        };
+        limits.follow(std::process::id());
+        limits
+    }
+
+    /// Looks up a process's groups; those that are new are counted from now on. Returns the innermost one's name.
+    pub fn follow(&mut self, pid: u32) -> PathBuf {
+        let groups = cgroup::of_process(&self.mounts, pid);
+        let name = groups.first().map(|group| group.name.clone()).unwrap_or_default();
+        self.chains.entry(name.clone()).or_insert_with(|| Chain::of(groups));
+        name
+    }
+
+    /// Looks at the counts. To be called often, so that it can be told whose kill it was.
+    pub fn poll(&mut self) {
+        for chain in self.chains.values_mut() {
+            self.unclaimed += chain.poll();
         }
     }
 
-    /// The limit that the kernel enforced since then, the innermost one first.
-    pub fn hit_since(&self) -> Option<Hit> {
-        for group in &self.groups {
-            if group.count() > group.kills {
-                // A kill counts in the groups around it as well: the limit is in the first one that has one.
-                let bytes = self.groups.iter().filter_map(Group::limit).min();
-                return Some(Hit { kind: "cgroup", bytes });
+    /// Takes a kill that the group has counted, and returns whose limit it was.
+    pub fn claim(&mut self, group: &Path) -> Option<Limit> {
+        let chain = self.chains.get_mut(group).filter(|chain| chain.pending > 0)?;
+        chain.pending -= 1;
+        Some(chain.limit.clone())
+    }
+
+    /// Kills that were counted and that nobody claimed.
+    pub fn unclaimed(&self) -> u64 {
+        let pending: u64 = self.chains.values().map(|chain| chain.pending).sum();
+        self.unclaimed + pending
+    }
+
+    fn limited(&self) -> impl Iterator<Item = u64> {
+        let groups = self.chains.values().flat_map(|chain| &chain.groups);
+        groups.filter_map(Group::limit)
+    }
+
+    /// The smallest limit of a group and those around it, and what that group counts now; else the machine's memory.
+    pub fn effective(&self, group: &Path) -> (Limit, Option<u64>) {
+        let chain = self.chains.get(group).map_or(&[][..], |chain| &chain.groups);
+        let limited = chain.iter().filter_map(|group| Some((group.limit()?, group)));
+        let machine = Limit::of_machine();
+        match limited.min_by_key(|(bytes, _)| *bytes) {
+            // Some containers are given a limit that is no limit.
+            Some((bytes, group)) if machine.bytes.is_none_or(|machine| bytes < machine) => {
+                (Limit::of_group(Some(bytes)), group.used())
+            }
+            _ => (machine, None),
+        }
+    }
+
+    /// Bytes that a process of this group may still take: what its limits and the machine have left.
+    pub fn left(&self, group: &Path) -> u64 {
+        let chain = self.chains.get(group).map_or(&[][..], |chain| &chain.groups);
+        let of_groups = chain.iter().filter_map(Group::left);
+        of_groups.chain(available_bytes()).min().unwrap_or(u64::MAX)
+    }
+
+    /// The smallest limit of our own groups, if it is smaller than the machine, and the file that says what is used of it.
+    pub fn tightest() -> Option<(u64, PathBuf)> {
+        let groups = cgroup::of_process(&cgroup::mounts(), std::process::id());
+        let limited = groups
+            .iter()
+            .filter_map(|group| Some((group.limit()?, group.statistics())));
+        let machine = Limit::of_machine().bytes;
+        limited
+            .filter(|(bytes, _)| machine.is_none_or(|machine| *bytes < machine))
+            .min_by_key(|(bytes, _)| *bytes)
+    }
+
+    /// The limit of the group with this name in the kernel's messages.
+    pub fn of_group(&self, name: &Path) -> Limit {
+        let mut groups = self.chains.values().flat_map(|chain| &chain.groups);
+        let bytes = groups.find(|group| group.name == name).and_then(Group::limit);
+        // In a namespace, the kernel's names are others than ours.
+        Limit::of_group(bytes.or_else(|| self.limited().min()))
+    }
+}
+
+impl Chain {
+    fn of(groups: Vec<Group>) -> Chain {
+        let mut chain = Chain {
+            kills: None,
+            hits: groups.iter().map(Group::hits).collect(),
+            hits_read: Instant::now(),
+            pending: 0,
+            since: Instant::now(),
+            limit: Limit::of_machine(),
+            groups,
+        };
+        chain.kills = chain.count();
+        chain
+    }
+
+    /// The outermost group of version 2 has no count; what happened on the whole machine must do.
+    fn count(&self) -> Option<u64> {
+        self.groups.first().and_then(Group::kills).or_else(machine_kills)
+    }
+
+    /// Returns how many kills nobody has claimed in time.
+    fn poll(&mut self) -> u64 {
+        let (is, now) = (self.count(), Instant::now());
+        let more = raised(&mut self.kills, is);
+        if more > 0 {
+            self.pending += more;
+            self.since = now;
+            self.limit = self.whose();
+        } else if self.pending > 0 && now - self.since > CLAIMABLE {
+            return std::mem::take(&mut self.pending);
+        } else if self.pending == 0 && now - self.hits_read > NOW_AND_THEN {
+            self.new_hit();
+        }
+        0
+    }
+
+    /// The innermost limit that has stopped somebody since the last call.
+    fn new_hit(&mut self) -> Option<u64> {
+        self.hits_read = Instant::now();
+        let mut hit = None;
+        for (group, hits) in self.groups.iter().zip(&mut self.hits) {
+            if raised(hits, group.hits()) > 0 {
+                hit = hit.or_else(|| group.limit());
             }
         }
-        (machine_kills() > self.machine_kills).then(|| Hit {
-            kind: "machine",
-            bytes: value(Path::new("/proc/meminfo"), "MemTotal:").map(|kib| kib << 10),
-        })
+        hit
+    }
+
+    /// Whose limit a kill was for that has just been counted.
+    fn whose(&mut self) -> Limit {
+        let full = |chain: &Chain| {
+            let mut full = chain.groups.iter().filter(|group| group.has_been_full());
+            full.find_map(Group::limit).filter(|_| !machine_is_full())
+        };
+        match self.new_hit().or_else(|| full(self)) {
+            Some(bytes) => Limit::of_group(Some(bytes)),
+            None => Limit::of_machine(),
+        }
     }
 }
 
-impl Group {
-    fn count(&self) -> Option<u64> {
-        value(&self.folder.join(self.files.events), "oom_kill")
+impl Limit {
+    fn of_group(bytes: Option<u64>) -> Limit {
+        Limit { of: Of::Group, bytes }
     }
 
-    fn limit(&self) -> Option<u64> {
-        let text = fs::read_to_string(self.folder.join(self.files.limit)).ok()?;
-        text.trim().parse().ok().filter(|&bytes| bytes < UNLIMITED)
-    }
-}
-
-/// Our group and those around it, as far as they are mounted at the usual places.
-fn our_groups() -> Vec<Group> {
-    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    text.lines()
-        .filter_map(group_of_line)
-        .flat_map(|(root, path, files)| around(root, path, files))
-        .collect()
-}
-
-/// `0::/path` in version 2, `N:memory:/path` in version 1.
-fn group_of_line(line: &str) -> Option<(&'static str, &str, &'static Files)> {
-    let mut fields = line.splitn(3, ':');
-    let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-    if number == "0" && controllers.is_empty() {
-        Some(("/sys/fs/cgroup", path, &VERSION_2))
-    } else if controllers.split(',').any(|controller| controller == "memory") {
-        Some(("/sys/fs/cgroup/memory", path, &VERSION_1))
-    } else {
-        None
+    /// The machine's memory.
+    pub fn of_machine() -> Limit {
+        Limit {
+            of: Of::Machine,
+            bytes: machine_bytes(),
+        }
     }
 }
 
-fn around(root: &str, path: &str, files: &'static Files) -> Vec<Group> {
-    let inner = Path::new(root).join(path.trim_start_matches('/'));
-    let folders = inner.ancestors().take_while(|folder| folder.starts_with(root));
-    folders
-        .map(|folder| Group {
-            folder: folder.to_path_buf(),
-            files,
-            kills: None,
-        })
-        .collect()
+/// How much more than it was; it becomes what it is.
+fn raised(was: &mut Option<u64>, is: Option<u64>) -> u64 {
+    let more = is.unwrap_or(0).saturating_sub(was.unwrap_or(0));
+    *was = is.or(*was);
+    more
 }
 
 fn machine_kills() -> Option<u64> {
-    value(Path::new("/proc/vmstat"), "oom_kill")
+    cgroup::named(Path::new("/proc/vmstat"), "oom_kill")
 }
 
-/// The number in the line `name number`.
-fn value(file: &Path, name: &str) -> Option<u64> {
-    let text = fs::read_to_string(file).ok()?;
-    let mut lines = text.lines().map(str::split_ascii_whitespace);
-    lines.find_map(|mut words| (words.next()? == name).then(|| words.next()?.parse().ok())?)
+/// Whether hardly anything is left on the whole machine.
+fn machine_is_full() -> bool {
+    available_bytes()
+        .zip(machine_bytes())
+        .is_some_and(|(available, total)| available < total / 50)
+}
+
+/// Memory that the machine can give without swapping, bytes.
+fn available_bytes() -> Option<u64> {
+    cgroup::named(Path::new("/proc/meminfo"), "MemAvailable:").map(|kib| kib << 10)
+}
+
+fn machine_bytes() -> Option<u64> {
+    cgroup::named(Path::new("/proc/meminfo"), "MemTotal:").map(|kib| kib << 10)
 }
 
 #[cfg(test)]
@@ -135,29 +258,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_versions_of_control_groups_are_found() {
-        let (root, path, files) = group_of_line("0::/user.slice/a:b").unwrap();
-        assert_eq!(
-            (root, path, files.limit),
-            ("/sys/fs/cgroup", "/user.slice/a:b", "memory.max")
-        );
-        let (root, path, _) = group_of_line("7:cpu,memory:/docker/1").unwrap();
-        assert_eq!((root, path), ("/sys/fs/cgroup/memory", "/docker/1"));
-        assert!(group_of_line("3:cpu:/x").is_none() && group_of_line("").is_none());
-        let folders: Vec<PathBuf> = around(root, path, &VERSION_1)
-            .into_iter()
-            .map(|group| group.folder)
-            .collect();
-        let expected = [
-            "/sys/fs/cgroup/memory/docker/1",
-            "/sys/fs/cgroup/memory/docker",
-            "/sys/fs/cgroup/memory",
-        ];
-        assert_eq!(folders, expected.map(PathBuf::from));
+    fn nothing_is_killed_when_nothing_happened() {
+        let mut limits = Limits::now();
+        let group = limits.follow(std::process::id());
+        limits.poll();
+        assert_eq!((limits.claim(&group), limits.unclaimed()), (None, 0));
+        assert!(limits.effective(&group).0.bytes.is_some());
     }
 
     #[test]
-    fn nothing_is_hit_when_nothing_happened() {
-        assert_eq!(Limits::now().hit_since(), None);
+    fn only_more_counts_as_more() {
+        let mut was = Some(3);
+        assert_eq!((raised(&mut was, Some(5)), was), (2, Some(5)));
+        assert_eq!((raised(&mut was, None), was), (0, Some(5)));
+        assert_eq!((raised(&mut was, Some(1)), was), (0, Some(1)));
     }
 }

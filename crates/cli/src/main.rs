@@ -5,24 +5,44 @@
 mod account;
 mod agent;
 mod args;
+mod baseline;
+mod cgroup;
+mod check;
 mod diagnosis;
+mod diff;
 mod elf;
+mod explain;
 mod fold;
+mod heap;
 mod heaps;
 mod inherited;
+mod kmsg;
 mod launch;
 mod limits;
+mod live;
+mod loaded;
+mod look;
+mod looks;
+mod observe;
+mod on_demand;
 mod output;
+mod pidfd;
 mod plan;
 mod process;
 mod python;
+mod recorded;
 mod report;
+mod room;
 mod run;
+mod smaps;
 mod snapshots;
 mod supervise;
 mod terminal;
+mod timeline;
 mod tree;
+mod verdict;
 mod watch;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -38,7 +58,14 @@ fn main() -> ExitCode {
     };
     let done = match cli.verb {
         Verb::Run(args) => run::run(args).map(supervise::exit_code),
+        Verb::Snapshot(args) => on_demand::snapshot(&args).map(|()| 0),
+        Verb::Watch(args) => watch::watch(&args).map(|status| status.map_or(0, supervise::exit_code)),
         Verb::Report(args) => report::report(&args).map(|()| 0),
+        Verb::Heap(args) => heap::heap(&args).map(|()| 0),
+        Verb::Check(args) => check::check(&args),
+        Verb::Baseline(args) => baseline::baseline(&args).map(|()| 0),
+        Verb::Diff(args) => diff::diff(&args).map(|()| 0),
+        Verb::Explain(args) => explain::explain(&args).map(|()| 0),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use deadweight_capture::manifest;
 use deadweight_capture::read::Capture;
+use deadweight_capture::{looks, manifest, timeline};
 
 /// The agent has 1024 bytes for the name of a file in the folder.
 const LONGEST_PATH: usize = 960;
@@ -59,7 +59,16 @@ fn empty(folder: &Path) -> Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let known = name == manifest::FILE || name == "run.json.part" || name.ends_with(".dws");
+        let known = [
+            manifest::FILE,
+            "run.json.part",
+            timeline::FILE,
+            "timeline.jsonl.part",
+            looks::FILE,
+        ]
+        .contains(&&*name)
+            || name.ends_with(".dws")
+            || name.ends_with(".dwh");
         if !known || !entry.file_type()?.is_file() {
             bail!("it holds {name}, which is no part of a capture");
         }
@@ -101,5 +110,7 @@ fn unnamed(stem: &str) -> Result<PathBuf> {
 pub fn remove_unused(folder: &Path) {
     // Failure leaves a folder with a manifest that says that nothing was started.
     let _ = fs::remove_file(folder.join(manifest::FILE));
+    let _ = fs::remove_file(folder.join(timeline::FILE));
+    let _ = fs::remove_file(folder.join(looks::FILE));
     let _ = fs::remove_dir(folder);
 }

@@ -31,6 +31,8 @@ pub struct Plan {
     pub interval_bytes: u64,
     /// Largest size of the capture.
     pub max_size_bytes: u64,
+    /// Functions that are treated as regions.
+    pub regions: Vec<String>,
     /// No diagnosis.
     pub quiet: bool,
 }
@@ -88,7 +90,8 @@ impl Plan {
             output: args.output,
             force: args.force,
             exact: args.exact,
-            snapshots: args.snapshots,
+            regions: args.region,
+            snapshots: !args.no_snapshots,
             interval_bytes: args.interval,
             max_size_bytes: args.max_size,
             quiet: args.quiet,
@@ -108,7 +111,7 @@ fn with_option(option: &str, words: &[OsString]) -> Vec<String> {
 }
 
 /// `jobs/bench.py` -> `bench`; `.` -> the folder's name.
-fn file_stem(path: &OsStr) -> String {
+pub fn file_stem(path: &OsStr) -> String {
     let path = Path::new(path);
     let whole = path.canonicalize().unwrap_or_default();
     let stem = path.file_stem().or(whole.file_stem()).unwrap_or(OsStr::new("capture"));
@@ -116,7 +119,7 @@ fn file_stem(path: &OsStr) -> String {
 }
 
 /// Everything that Python itself would complain about only after the capture had been made.
-fn check_script(script: &OsStr) -> Result<()> {
+pub fn check_script(script: &OsStr) -> Result<()> {
     let (path, name) = (Path::new(script), script.to_string_lossy());
     if script == "-" {
         return Ok(()); // the program comes from standard input
@@ -155,7 +158,7 @@ fn check_script(script: &OsStr) -> Result<()> {
 }
 
 /// The file that a command's name stands for.
-fn find_program(name: &OsStr) -> Result<PathBuf> {
+pub fn find_program(name: &OsStr) -> Result<PathBuf> {
     let (path, shown) = (Path::new(name), name.to_string_lossy());
     if !shown.contains('/') {
         return python::find_command(name).with_context(|| {

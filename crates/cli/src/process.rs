@@ -2,6 +2,8 @@
 //! no answer.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
 use nix::unistd::{SysconfVar, sysconf};
 
@@ -15,6 +17,10 @@ pub struct Stat {
     /// Whether no signal tells its parent of its end: so the agent's heap snapshots are made, and nothing that `fork`
     /// makes.
     pub is_silent: bool,
+    /// Whether it has ended and its parent has not asked yet: state `Z` or `X`, and no thread but the first one.
+    pub has_ended: bool,
+    /// If it has ended: its status as `wait` gives it, where we may know.
+    pub wait_status: Option<i32>,
 }
 
 /// The ids of all processes that we can see.
@@ -27,7 +33,31 @@ pub fn ids() -> Vec<u32> {
 
 /// Parent and start of a process.
 pub fn stat(pid: u32) -> Option<Stat> {
-    parse_stat(&text(pid, "stat")?)
+    let mut stat = parse_stat(&text(pid, "stat")?)?;
+    // To those who may not know, the kernel says 0.
+    if stat.has_ended && stat.wait_status == Some(0) && !is_ours(pid) {
+        stat.wait_status = None;
+    }
+    Some(stat)
+}
+
+fn is_ours(pid: u32) -> bool {
+    let owner = fs::metadata(format!("/proc/{pid}")).map(|metadata| metadata.uid());
+    owner.is_ok_and(|owner| owner == nix::unistd::geteuid().as_raw())
+}
+
+/// Whether a process has ended, or does so within this time.
+pub fn ends_within(pid: u32, time: Duration) -> bool {
+    let start = Instant::now();
+    loop {
+        if stat(pid).is_none_or(|stat| stat.has_ended) {
+            return true;
+        }
+        if start.elapsed() > time {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Resident memory in bytes.
@@ -37,15 +67,57 @@ pub fn resident(pid: u32) -> Option<u64> {
     Some(pages * page_bytes())
 }
 
+/// Resident bytes: anonymous memory, pages of files, shared memory.
+pub fn resident_by_kind(pid: u32) -> Option<[u64; 3]> {
+    let status = text(pid, "status")?;
+    Some([
+        kib(&status, "RssAnon:")?,
+        kib(&status, "RssFile:")?,
+        kib(&status, "RssShmem:")?,
+    ])
+}
+
+/// Resident bytes of files and of shared memory.
+pub fn resident_of_files(pid: u32) -> Option<u64> {
+    let statm = text(pid, "statm")?;
+    let pages: u64 = statm.split(' ').nth(2)?.parse().ok()?;
+    Some(pages * page_bytes())
+}
+
 /// The highest resident memory that the kernel has seen, in bytes. `exec` starts it anew.
 pub fn peak_resident(pid: u32) -> Option<u64> {
     kib(&text(pid, "status")?, "VmHWM:")
 }
 
-/// Resident memory in bytes, with pages that n processes share counted as 1/n. The kernel visits every page for
-/// this.
-pub fn proportional(pid: u32) -> Option<u64> {
-    kib(&text(pid, "smaps_rollup")?, "Pss:")
+/// What a process shares, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Shares {
+    /// Pages that n processes share counted as 1/n.
+    pub proportional: u64,
+    /// Pages that it shares with nobody.
+    pub unique: u64,
+}
+
+/// Proportional and unique size. The kernel visits every page for this.
+pub fn shares(pid: u32) -> Option<Shares> {
+    let text = text(pid, "smaps_rollup")?;
+    Some(Shares {
+        proportional: kib(&text, "Pss:")?,
+        unique: kib(&text, "Private_Clean:")? + kib(&text, "Private_Dirty:")?,
+    })
+}
+
+/// The smaller one of its own limits of address space and data (`ulimit -v`, `ulimit -d`), in bytes.
+pub fn rlimit(pid: u32) -> Option<u64> {
+    let text = text(pid, "limits")?;
+    let soft = |name: &str| {
+        let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+        rest.split_ascii_whitespace().next()?.parse::<u64>().ok() // or the word `unlimited`
+    };
+    [soft("Max address space"), soft("Max data size")]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 /// Command line. Empty for a process that is ending.
@@ -76,15 +148,15 @@ fn text(pid: u32, file: &str) -> Option<String> {
 
 fn parse_stat(stat: &str) -> Option<Stat> {
     // The second field is the name in brackets, and may hold spaces and brackets itself.
-    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
-    let parent = fields.nth(1)?.parse().ok()?;
-    let started_ticks = fields.nth(17)?.parse().ok()?;
-    // Field 38, `exit_signal`.
-    let is_silent = fields.nth(15) == Some("0");
+    let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
+    // By the numbers that proc(5) has: the first one after the name is field 3.
+    let field = |number: usize| fields.get(number - 3).copied();
     Some(Stat {
-        parent,
-        started_ticks,
-        is_silent,
+        parent: field(4)?.parse().ok()?,
+        started_ticks: field(22)?.parse().ok()?,
+        is_silent: field(38) == Some("0"),
+        has_ended: matches!(field(3), Some("Z" | "X")) && field(20) == Some("1"),
+        wait_status: field(52).and_then(|status| status.parse().ok()),
     })
 }
 
@@ -93,7 +165,8 @@ fn kib(text: &str, name: &str) -> Option<u64> {
     Some(rest.split_ascii_whitespace().next()?.parse::<u64>().ok()? << 10)
 }
 
-fn page_bytes() -> u64 {
+/// Bytes of a page.
+pub fn page_bytes() -> u64 {
     let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
     size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
 }
@@ -110,7 +183,9 @@ mod tests {
             Some(Stat {
                 parent: 7,
                 started_ticks: 987654,
-                is_silent: false
+                is_silent: false,
+                has_ended: false,
+                wait_status: None,
             })
         );
         let silent = format!("{line} 2 3 4 5 6 7 8 9 10 11 12 13 0 1");
@@ -121,12 +196,28 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_nobody_asked_for_is_seen() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "kill -9 $$"])
+            .spawn()
+            .unwrap();
+        let ended = (0..1000).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            stat(child.id()).filter(|stat| stat.has_ended)
+        });
+        assert_eq!(ended.and_then(|stat| stat.wait_status), Some(9));
+        child.wait().unwrap();
+        assert!(stat(std::process::id()).is_some_and(|stat| !stat.has_ended));
+    }
+
+    #[test]
     fn we_can_be_seen() {
         let us = std::process::id();
         assert!(ids().contains(&us));
         assert!(stat(us).is_some_and(|stat| stat.started_ticks > 0));
         assert!(resident(us).is_some_and(|bytes| bytes > 100_000));
         assert!(peak_resident(us).is_some_and(|bytes| bytes >= resident(us).unwrap_or(0) / 2));
+        assert!(shares(us).is_some_and(|shares| shares.unique > 0 && shares.unique <= shares.proportional));
         assert!(argv(us).is_some() && program(us).is_some());
         assert_eq!(stat(u32::MAX), None);
     }

@@ -1,6 +1,7 @@
 //! `deadweight run`: from the arguments to the program's exit status.
 
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Instant, SystemTime};
@@ -14,10 +15,12 @@ use crate::account;
 use crate::args::RunArgs;
 use crate::diagnosis;
 use crate::fold::Folding;
-use crate::limits::Limits;
+use crate::live::LiveLine;
+use crate::observe::Observation;
 use crate::plan::Plan;
 use crate::supervise::Supervision;
-use crate::watch::Watch;
+use crate::tree::Tree;
+use crate::verdict::Evidence;
 use crate::{agent, launch, output, snapshots};
 
 /// Runs the program under observation and returns how it ended.
@@ -37,18 +40,20 @@ pub fn run(args: RunArgs) -> Result<ExitStatus> {
         mut manifest,
         supervision,
         start,
-        limits,
+        evidence,
     } = started?;
 
-    let watch = Watch::start(child.id(), &folder, start);
+    let live = LiveLine::new().filter(|_| !plan.quiet);
+    let tree = Tree::new(child.id(), &folder, start, evidence, false).with_looks();
+    let observation = Observation::start(tree, start, None, live);
     let folding = Folding::start(&folder, plan.max_size_bytes);
     let status = supervision.wait(&mut child);
     manifest.seconds = Some(start.elapsed().as_secs_f64());
-    let tree = watch.stop();
+    let tree = observation.stop(status.as_ref().ok().map(|status| status.into_raw()));
     snapshots::wait_until_written(&folder);
     manifest.warnings.extend(folding.stop());
     let status = status?;
-    account::complete(&mut manifest, status, tree.as_ref(), &folder, &limits);
+    account::complete(&mut manifest, Some(status), tree.as_ref(), &folder);
     let written = manifest.write(&folder);
     supervision.end();
 
@@ -71,7 +76,7 @@ struct Started {
     manifest: Manifest,
     supervision: Supervision,
     start: Instant,
-    limits: Limits,
+    evidence: Evidence,
 }
 
 fn start(plan: &Plan, library: &Path, folder: &Path) -> Result<Started> {
@@ -79,7 +84,7 @@ fn start(plan: &Plan, library: &Path, folder: &Path) -> Result<Started> {
     let cannot = || format!("cannot write to the capture's folder {}", folder.display());
     manifest.write(folder).with_context(cannot)?;
     let supervision = Supervision::begin()?;
-    let (limits, start) = (Limits::now(), Instant::now());
+    let (evidence, start) = (Evidence::from_now(), Instant::now());
     let child = launch::start(plan, library, folder, supervision.caller_mask())?;
     manifest.pid = Some(child.id());
     // The program runs: from here on nothing of ours may disturb it, and the end writes the manifest again.
@@ -89,11 +94,22 @@ fn start(plan: &Plan, library: &Path, folder: &Path) -> Result<Started> {
         manifest,
         supervision,
         start,
-        limits,
+        evidence,
     })
 }
 
 fn beginning(plan: &Plan) -> Result<Manifest> {
+    Ok(Manifest {
+        exact: plan.exact,
+        sampling_interval_bytes: if plan.exact { 0 } else { plan.interval_bytes },
+        max_size_bytes: plan.max_size_bytes,
+        regions: plan.regions.clone(),
+        ..manifest(plan.argv.clone())?
+    })
+}
+
+/// What is known of any capture before its program starts.
+pub fn manifest(argv: Vec<String>) -> Result<Manifest> {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
     let since_1970 = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -101,16 +117,13 @@ fn beginning(plan: &Plan) -> Result<Manifest> {
     Ok(Manifest {
         format: wire::VERSION,
         deadweight: env!("CARGO_PKG_VERSION").to_string(),
-        argv: plan.argv.clone(),
+        argv,
         cwd: std::env::current_dir()
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned(),
         started_unix: since_1970.as_secs(),
         started_monotonic_nanos: now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64,
-        exact: plan.exact,
-        sampling_interval_bytes: if plan.exact { 0 } else { plan.interval_bytes },
-        max_size_bytes: plan.max_size_bytes,
         ..Manifest::default()
     })
 }

@@ -2,74 +2,99 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use deadweight_capture::read::{Capture, Segment};
+use deadweight_capture::read::{Capture, HeapFiles, ProcessId, Segment, SegmentFile, SegmentHeader};
 use deadweight_capture::wire::{HEADER_BYTES, State};
+
+use crate::process;
 
 /// A snapshot's child is killed after two minutes by an alarm of its own.
 const LONGEST_WAIT: Duration = Duration::from_secs(130);
 const POLL: Duration = Duration::from_millis(20);
 
-/// Between two parts of a snapshot its writer has no file of it mapped for a moment.
-const POLLS_WITHOUT_WRITER: u32 = 5;
+/// Where the writer cannot be seen (it is in a container, and we are not), its files tell of it, but not before the first
+/// one and between two of them.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(1);
 
 /// Waits until every snapshot in the capture is complete or its writer is gone.
 pub fn wait_until_written(folder: &Path) {
     let start = Instant::now();
-    let mut without_writer = 0;
-    while start.elapsed() < LONGEST_WAIT && without_writer < POLLS_WITHOUT_WRITER {
-        let unfinished = unfinished(folder);
-        if unfinished.is_empty() {
-            return;
-        }
-        without_writer = if any_is_mapped(&unfinished) {
-            0
-        } else {
-            without_writer + 1
-        };
+    while start.elapsed() < LONGEST_WAIT && any_is_being_written(folder) {
         std::thread::sleep(POLL);
     }
 }
 
-/// The last parts of snapshots that are not complete.
-fn unfinished(folder: &Path) -> Vec<PathBuf> {
+/// Whether one of the recorded processes has a copy that still writes a snapshot.
+fn any_is_being_written(folder: &Path) -> bool {
     let Ok(capture) = Capture::open(folder) else {
-        return Vec::new();
-    };
-    let last_parts = capture.heaps().iter().filter_map(|heap| heap.segments.last());
-    last_parts
-        .filter(|part| state(&part.path) != Some(State::Ended))
-        .map(|part| part.path.clone())
-        .collect()
-}
-
-fn state(path: &Path) -> Option<State> {
-    let mut header = [0; HEADER_BYTES];
-    File::open(path).ok()?.read_exact(&mut header).ok()?;
-    Some(Segment::parse(&header).ok()?.header().state)
-}
-
-/// Whether a process has one of the files mapped, which its writer has until the end.
-fn any_is_mapped(files: &[PathBuf]) -> bool {
-    let Ok(processes) = std::fs::read_dir("/proc") else {
         return false;
     };
-    processes.flatten().any(|process| {
-        let is_process = process
-            .file_name()
-            .to_string_lossy()
-            .bytes()
-            .all(|byte| byte.is_ascii_digit());
-        let maps = if is_process {
-            std::fs::read_to_string(process.path().join("maps")).ok()
-        } else {
-            None
-        };
-        maps.is_some_and(|maps| {
-            maps.lines()
-                .any(|line| line.ends_with(".dwh") && files.iter().any(|file| line.ends_with(&*file.to_string_lossy())))
-        })
-    })
+    let newest = capture.processes().iter().filter_map(|process| process.segments.last());
+    newest
+        .filter_map(|segment| header(&segment.path))
+        .any(|header| is_writing(header.snapshot_writer))
+}
+
+/// Whether the process is a snapshot's writer that has not ended.
+fn is_writing(writer: u32) -> bool {
+    writer != 0 && process::stat(writer).is_some_and(|stat| !stat.has_ended)
+}
+
+/// What became of one snapshot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Written {
+    /// It is complete.
+    Whole(HeapFiles),
+    /// Its writer is gone and has not completed it.
+    GivenUp,
+    /// It is still being written.
+    Unfinished,
+}
+
+/// Waits until a snapshot is complete or its writer is gone; calls `every` between two looks. `segment` is the one that
+/// the process writes, or wrote when it took the snapshot.
+pub fn wait_for(segment: &Path, process: ProcessId, number: u32, mut every: impl FnMut()) -> Written {
+    let folder = segment.parent().unwrap_or(segment);
+    let (start, mut last_seen) = (Instant::now(), Instant::now());
+    while start.elapsed() < LONGEST_WAIT {
+        let found = Capture::open(folder).ok().and_then(|capture| {
+            let mut heaps = capture.heaps().iter();
+            heaps
+                .find(|heap| heap.process == process && heap.number == number)
+                .cloned()
+        });
+        let last_part = found.as_ref().and_then(|heap| heap.segments.last());
+        if last_part.is_some_and(|part| header(&part.path).is_some_and(|header| header.state == State::Ended)) {
+            return found.map_or(Written::GivenUp, Written::Whole);
+        }
+        let is_hidden = |part: &SegmentFile| last_seen.elapsed() > LONGEST_ABSENCE / 4 && is_mapped(&part.path);
+        if header(segment).is_some_and(|header| is_writing(header.snapshot_writer)) || last_part.is_some_and(is_hidden)
+        {
+            last_seen = Instant::now();
+        }
+        if last_seen.elapsed() > LONGEST_ABSENCE {
+            return Written::GivenUp;
+        }
+        every();
+        std::thread::sleep(POLL);
+    }
+    Written::Unfinished
+}
+
+fn header(path: &Path) -> Option<SegmentHeader> {
+    let mut header = [0; HEADER_BYTES];
+    File::open(path).ok()?.read_exact(&mut header).ok()?;
+    Some(*Segment::parse(&header).ok()?.header())
+}
+
+/// Whether a process has the file mapped, which its writer has until its end.
+fn is_mapped(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let has_it = |pid: u32| {
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        maps.lines().any(|line| line.ends_with(&*name))
+    };
+    process::ids().into_iter().any(has_it)
 }

@@ -5,6 +5,7 @@
 //! program starts and read from a descriptor, so none is lost or seen twice, and no handler is ever installed that
 //! the program could inherit.
 
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
 
@@ -14,13 +15,17 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::inherited::{self, SignalMask};
+use crate::pidfd::Handle;
 
 /// Signals that the terminal sends to the program as well.
 const SURVIVED: [c_int; 2] = [SIGINT, SIGQUIT];
 /// Signals that somebody means for the program.
 const FORWARDED: [c_int; 4] = [SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
+/// Signals that end the watch of a process that we did not start.
+const ENDING: [c_int; 4] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
 /// `si_code` of a signal that the kernel sent, for example because a terminal was closed.
 const SI_KERNEL: c_int = 0x80;
 
@@ -63,6 +68,30 @@ impl Supervision {
                 Ok(Some(info)) => pass_on(&info, child),
                 Ok(None) | Err(Errno::EINTR) => {}
                 Err(error) => return Err(error).context("cannot read signals"),
+            }
+        }
+    }
+
+    /// Waits for the end of a process that is not our child, or until somebody asks us to stop.
+    pub fn wait_for(&self, process: &Handle) -> Result<()> {
+        loop {
+            let mut fds = [
+                PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
+                PollFd::new(process, PollFlags::IN),
+            ];
+            match poll(&mut fds, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error).context("cannot wait for the process"),
+            }
+            let [signals, process] = fds.map(|fd| !fd.revents().is_empty());
+            if process {
+                return Ok(());
+            }
+            if signals
+                && let Ok(Some(info)) = self.signals.read_signal()
+                && ENDING.contains(&(info.ssi_signo as c_int))
+            {
+                return Ok(());
             }
         }
     }

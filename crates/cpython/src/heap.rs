@@ -29,12 +29,13 @@ pub mod threads;
 pub mod types;
 pub mod variables;
 
+mod array;
 mod code;
 mod dict;
 mod instance;
 mod sequences;
 
-pub use code::closure_name;
+pub use code::{closure, closure_name};
 pub use edges::{Edge, Label, NameRef};
 pub use interpreters::Interpreters;
 pub use known::{Kind, Known};

@@ -60,6 +60,7 @@
 
 pub mod bytes;
 pub mod code;
+pub mod context;
 pub mod debug_offsets;
 #[cfg(test)]
 mod fake;

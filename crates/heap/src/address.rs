@@ -3,39 +3,73 @@
 //! Objects lie close together, so a page of 4 KiB has a short run of them in the sorted list of addresses: one step
 //! through a small table to the page, then a search in a few cache lines.
 
+use std::ops::Range;
+
 use rustc_hash::FxHashMap;
 
 const PAGE_BITS: u32 = 12;
+
+/// Where the addresses of each page begin in a sorted list of addresses, and how many there are.
+#[derive(Debug, Default)]
+pub(crate) struct Pages(FxHashMap<u64, (u32, u32)>);
+
+impl Pages {
+    /// `addrs` must rise and be fewer than 2^32.
+    pub fn new(addrs: impl Iterator<Item = u64>) -> Pages {
+        let mut pages: FxHashMap<u64, (u32, u32)> = FxHashMap::default();
+        for (at, addr) in addrs.enumerate() {
+            pages.entry(addr >> PAGE_BITS).or_insert((at as u32, 0)).1 += 1;
+        }
+        Pages(pages)
+    }
+
+    /// The part of the list in which the address is, if it is there.
+    #[inline]
+    pub fn run(&self, addr: u64) -> Range<usize> {
+        let (start, len) = self.0.get(&(addr >> PAGE_BITS)).copied().unwrap_or_default();
+        start as usize..start as usize + len as usize
+    }
+}
 
 /// Sorted addresses, each once; the index of an address is its id.
 #[derive(Debug, Default)]
 pub(crate) struct AddressIndex {
     addrs: Vec<u64>,
-    /// Where the addresses of a page begin, and how many there are.
-    pages: FxHashMap<u64, (u32, u32)>,
+    pages: Pages,
 }
 
 impl AddressIndex {
     /// `addrs` must rise strictly and be fewer than 2^32.
     pub fn new(addrs: Vec<u64>) -> AddressIndex {
-        let mut pages: FxHashMap<u64, (u32, u32)> = FxHashMap::default();
-        let mut start = 0;
-        while let Some(&first) = addrs.get(start) {
-            let page = first >> PAGE_BITS;
-            let rest = addrs.get(start..).unwrap_or_default();
-            let len = rest.iter().take_while(|&&addr| addr >> PAGE_BITS == page).count();
-            pages.insert(page, (start as u32, len as u32));
-            start += len.max(1);
+        AddressIndex {
+            pages: Pages::new(addrs.iter().copied()),
+            addrs,
         }
-        AddressIndex { addrs, pages }
+    }
+
+    /// The address of an id.
+    #[inline]
+    pub fn address(&self, id: u32) -> Option<u64> {
+        self.addrs.get(id as usize).copied()
+    }
+
+    /// Ids of the addresses next to one that is not in the list: the one before and the one after it.
+    pub fn near(&self, addr: u64) -> impl Iterator<Item = u32> {
+        let at = self.addrs.partition_point(|&other| other < addr);
+        let len = self.addrs.len();
+        [at.checked_sub(1), Some(at)]
+            .into_iter()
+            .flatten()
+            .filter(move |&at| at < len)
+            .map(|at| at as u32)
     }
 
     /// The id of the address, if it is in the list.
     #[inline]
     pub fn find(&self, addr: u64) -> Option<u32> {
-        let &(start, len) = self.pages.get(&(addr >> PAGE_BITS))?;
-        let page = self.addrs.get(start as usize..start as usize + len as usize)?;
-        page.binary_search(&addr).ok().map(|at| start + at as u32)
+        let run = self.pages.run(addr);
+        let page = self.addrs.get(run.clone())?;
+        page.binary_search(&addr).ok().map(|at| (run.start + at) as u32)
     }
 }
 

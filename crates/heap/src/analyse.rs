@@ -2,13 +2,15 @@
 
 use std::cmp::Reverse;
 
-use deadweight_capture::read::HeapFiles;
+use deadweight_capture::Cause;
+use deadweight_capture::read::{HeapFiles, ProcessId};
+use rustc_hash::FxHashMap;
 
-use crate::answer::{Amount, CycleGroup, SnapshotAnswer, TypeAmount};
-use crate::build::{Built, build};
+use crate::answer::{Amount, GarbageType, SnapshotAnswer, TypeAmount, Unowned};
+use crate::build::{Built, Keep, Places, build};
 use crate::cycles::{self, Island};
 use crate::dominators::{Virtual, dominators};
-use crate::graph::Graph;
+use crate::graph::{COLLECTED, Graph, Inside};
 use crate::reach::{Reach, Realm, reach};
 use crate::retained::{Tree, own};
 use crate::{Error, components, holders, unowned};
@@ -22,68 +24,140 @@ const MOST_TYPES: usize = 50;
 /// # Errors
 /// If there is no object in it, nothing of it can be read, a newer deadweight wrote it, or it is too large.
 pub fn analyse_heap(files: &HeapFiles) -> Result<SnapshotAnswer, Error> {
-    let Built {
-        mut graph,
-        mut counts,
-        nanos,
-        end,
-        mut warnings,
-    } = build(files)?;
-    let complete = end.is_some() && warnings.is_empty();
-    let name = format!("heap snapshot {} of pid {}", files.number, files.process.pid);
-    for warning in &mut warnings {
-        *warning = format!("{name}: {warning}");
+    analyse_within(files, u64::MAX)
+}
+
+/// The same in no more than about `most` bytes of memory.
+///
+/// # Errors
+/// See [`analyse_heap`]; [`Error::NoRoom`] if it would take more, as far as its objects and references tell.
+pub fn analyse_within(files: &HeapFiles, most: u64) -> Result<SnapshotAnswer, Error> {
+    Ok(Heap::read(files, Keep::Nothing, most)?.answer())
+}
+
+/// A snapshot's graph, ready to be asked.
+#[derive(Debug)]
+pub struct Heap {
+    pub(crate) process: ProcessId,
+    pub(crate) number: u32,
+    nanos: u64,
+    cause: Cause,
+    label: String,
+    complete: bool,
+    pause_nanos: Option<u64>,
+    warnings: Vec<String>,
+    pub(crate) graph: Graph,
+    pub(crate) reach: Reach,
+    pub(crate) tree: Tree,
+    /// The place in the tree of what is above everything reachable.
+    pub(crate) live: u32,
+    pub(crate) garbage: Vec<Island>,
+    pub(crate) hidden: Vec<Island>,
+    without_finder: Vec<u32>,
+    unowned: Vec<Unowned>,
+    pub(crate) places: Places,
+}
+
+impl Heap {
+    /// Reads a snapshot in order to ask it for more than [`analyse_heap`] answers.
+    ///
+    /// # Errors
+    /// See [`analyse_heap`].
+    pub fn open(files: &HeapFiles) -> Result<Heap, Error> {
+        Heap::read(files, Keep::Places, u64::MAX)
     }
-    if end.is_none() {
-        warnings.push(format!("{name} was not written to its end: its figures are too low"));
-    }
-    if let Some(end) = end.filter(|end| end.failed > 0) {
-        warnings.push(format!("{name}: {} objects could not be read", end.failed));
-    }
-    let reach = reach(&mut graph, &mut counts);
-    let without_finder = unowned::without_finder(&graph, &counts);
-    drop(counts);
-    let unowned_list = unowned::unowned(&graph, &reach.realms);
-    let (garbage, hidden) = match complete {
-        true => (
-            amount(&graph, &reach, Realm::Garbage),
-            amount(&graph, &reach, Realm::Hidden),
-        ),
-        false => (Amount::default(), Amount::default()),
-    };
-    let planted = plant(&graph, &reach);
-    let tree = Tree::new(&graph, dominators(&graph, &reach.realms, &planted.over));
-    let place = |node: u32| tree.place(node).unwrap_or(0);
-    let groups = |islands: Vec<(u32, Vec<u32>)>| -> Vec<CycleGroup> {
-        let islands: Vec<Island> = islands
-            .into_iter()
-            .map(|(node, members)| Island {
+
+    fn read(files: &HeapFiles, keep: Keep, most: u64) -> Result<Heap, Error> {
+        let Built {
+            mut graph,
+            mut counts,
+            nanos,
+            cause,
+            label,
+            end,
+            mut warnings,
+            places,
+        } = build(files, keep, most)?;
+        let complete = end.is_some() && warnings.is_empty();
+        let name = format!("heap snapshot {} of pid {}", files.number, files.process.pid);
+        for warning in &mut warnings {
+            *warning = format!("{name}: {warning}");
+        }
+        if end.is_none() {
+            warnings.push(format!("{name} was not written to its end: its figures are too low"));
+        }
+        if let Some(end) = end.filter(|end| end.failed > 0) {
+            warnings.push(format!("{name}: {} objects could not be read", end.failed));
+        }
+        let reach = reach(&mut graph, &mut counts);
+        let without_finder = unowned::without_finder(&graph, &counts);
+        drop(counts);
+        let unowned = unowned::unowned(&graph, &reach.realms);
+        let planted = plant(&graph, &reach);
+        let tree = Tree::new(&graph, dominators(&graph, &reach.realms, &planted.over));
+        let place = |node: u32| tree.place(node).unwrap_or(0);
+        let islands = |islands: Vec<(u32, Vec<u32>)>| -> Vec<Island> {
+            let of = |(node, members)| Island {
                 place: place(node),
                 members,
-            })
-            .collect();
-        match complete {
-            true => cycles::groups(&graph, &tree, &islands),
-            false => Vec::new(),
+            };
+            match complete {
+                true => islands.into_iter().map(of).collect(),
+                false => Vec::new(),
+            }
+        };
+        Ok(Heap {
+            process: files.process,
+            number: files.number,
+            nanos,
+            cause,
+            label,
+            complete,
+            pause_nanos: end.map(|end| end.pause_nanos),
+            warnings,
+            live: place(planted.live),
+            garbage: islands(planted.garbage),
+            hidden: islands(planted.hidden),
+            graph,
+            reach,
+            tree,
+            without_finder,
+            unowned,
+            places: places.unwrap_or_default(),
+        })
+    }
+
+    /// What [`analyse_heap`] answers.
+    pub fn answer(&self) -> SnapshotAnswer {
+        let Heap { graph, reach, tree, .. } = self;
+        let unreachable = |realm| match self.complete {
+            true => amount(graph, reach, realm),
+            false => Amount::default(),
+        };
+        SnapshotAnswer {
+            process: self.process,
+            number: self.number,
+            nanos: self.nanos,
+            cause: self.cause,
+            label: self.label.clone(),
+            complete: self.complete,
+            pause_nanos: self.pause_nanos,
+            all: all(graph),
+            garbage: unreachable(Realm::Garbage),
+            garbage_types: match self.complete {
+                true => garbage_types(graph, reach),
+                false => Vec::new(),
+            },
+            hidden: unreachable(Realm::Hidden),
+            cycles: cycles::groups(graph, tree, &self.garbage),
+            uncollectable: cycles::groups(graph, tree, &self.hidden),
+            unexplained: unowned::unexplained(graph, tree, &self.without_finder),
+            holders: holders::holders(graph, tree, reach, self.live),
+            unowned: self.unowned.clone(),
+            types: types(graph, tree),
+            warnings: self.warnings.clone(),
         }
-    };
-    Ok(SnapshotAnswer {
-        process: files.process,
-        number: files.number,
-        nanos,
-        complete,
-        pause_nanos: end.map(|end| end.pause_nanos),
-        all: all(&graph),
-        garbage,
-        hidden,
-        cycles: groups(planted.garbage),
-        uncollectable: groups(planted.hidden),
-        unexplained: unowned::unexplained(&graph, &tree, &without_finder),
-        holders: holders::holders(&graph, &tree, &reach, place(planted.live)),
-        unowned: unowned_list,
-        types: types(&graph, &tree),
-        warnings,
-    })
+    }
 }
 
 /// The virtual nodes of a graph: live, unowned, and one for each island of garbage and of hidden memory.
@@ -119,7 +193,7 @@ fn plant(graph: &Graph, reach: &Reach) -> Planted {
 
 fn all(graph: &Graph) -> Amount {
     let mut sum = Amount {
-        objects: graph.objects as u64,
+        objects: graph.objects as u64 + graph.folded().map(|(_, count)| count).sum::<u64>(),
         ..Amount::default()
     };
     for node in 0..graph.len() as u32 {
@@ -138,16 +212,65 @@ fn amount(graph: &Graph, reach: &Reach, realm: Realm) -> Amount {
         sum.python_bytes = sum.python_bytes.saturating_add(split.python);
         sum.native_bytes = sum.native_bytes.saturating_add(split.native);
     }
+    let folded = graph.folded().filter(|(node, _)| reach.realms[*node as usize] == realm);
+    sum.objects += folded.map(|(_, count)| count).sum::<u64>();
     sum
 }
 
+fn garbage_types(graph: &Graph, reach: &Reach) -> Vec<GarbageType> {
+    let mut types: FxHashMap<&str, GarbageType> = FxHashMap::default();
+    let garbage = (0..graph.objects as u32).filter(|&node| reach.realms[node as usize] == Realm::Garbage);
+    let new = |name: &str| GarbageType {
+        type_name: name.to_owned(),
+        collected: 0,
+        objects: 0,
+        bytes: 0,
+    };
+    for node in garbage {
+        let name = graph.type_name(node);
+        let of = types.entry(name).or_insert_with(|| new(name));
+        of.collected += u64::from(graph.has(node, COLLECTED));
+        of.objects += graph.count(node);
+        of.bytes = of.bytes.saturating_add(graph.sizes[node as usize]);
+    }
+    let is_garbage = |part: &&Inside| reach.realms[part.node as usize] == Realm::Garbage;
+    for part in graph.inside.iter().filter(is_garbage) {
+        if let Some(owner) = types.get_mut(graph.type_name(part.node)) {
+            owner.bytes = owner.bytes.saturating_sub(part.bytes);
+        }
+        let name = graph.names.type_name(part.type_number);
+        let of = types.entry(name).or_insert_with(|| new(name));
+        of.objects += u64::from(part.count);
+        of.bytes = of.bytes.saturating_add(part.bytes);
+    }
+    let mut types: Vec<GarbageType> = types.into_values().collect();
+    types.sort_by(|a, b| (b.objects, &a.type_name).cmp(&(a.objects, &b.type_name)));
+    types
+}
+
 fn types(graph: &Graph, tree: &Tree) -> Vec<TypeAmount> {
-    let retained = tree.retained_by_type(graph, 0);
+    let retained = tree.retained_by_type(graph, &FxHashMap::default());
+    let mut retained: Vec<u64> = retained.iter().map(|sum| sum.total()).collect();
     let mut sums = vec![(0u64, 0u64); retained.len()];
-    for (kind, size) in graph.types.iter().zip(&graph.sizes).take(graph.objects) {
+    for (node, (kind, size)) in graph.types.iter().zip(&graph.sizes).take(graph.objects).enumerate() {
         if let Some(sum) = sums.get_mut(*kind as usize) {
-            sum.0 += 1;
+            sum.0 += graph.count(node as u32);
             sum.1 = sum.1.saturating_add(*size);
+        }
+    }
+    for part in &graph.inside {
+        let owner = graph
+            .types
+            .get(part.node as usize)
+            .and_then(|&kind| sums.get_mut(kind as usize));
+        if let Some(owner) = owner {
+            owner.1 = owner.1.saturating_sub(part.bytes);
+        }
+        let kind = part.type_number as usize;
+        if let (Some(sum), Some(retained)) = (sums.get_mut(kind), retained.get_mut(kind)) {
+            sum.0 += u64::from(part.count);
+            sum.1 = sum.1.saturating_add(part.bytes);
+            *retained = retained.saturating_add(part.bytes);
         }
     }
     let mut order: Vec<usize> = (0..sums.len()).filter(|&kind| sums[kind].0 > 0).collect();

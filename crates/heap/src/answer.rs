@@ -1,7 +1,7 @@
 //! What the analysis of a snapshot answers: plain data, nothing rounded, ready for any view.
 
 use deadweight_capture::read::ProcessId;
-use deadweight_capture::{Allocator, StackId};
+use deadweight_capture::{Allocator, Cause, StackId};
 
 /// An amount of memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -127,6 +127,19 @@ pub struct TypeAmount {
     pub retained_bytes: u64,
 }
 
+/// Garbage of one type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GarbageType {
+    /// The type.
+    pub type_name: String,
+    /// How many of them `gc.collect()` would find unreachable. Their sum over all types is what it would return.
+    pub collected: u64,
+    /// How many there are, with those that go because only garbage refers to them.
+    pub objects: u64,
+    /// Bytes of the objects themselves.
+    pub bytes: u64,
+}
+
 /// What one snapshot answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SnapshotAnswer {
@@ -134,6 +147,10 @@ pub struct SnapshotAnswer {
     pub process: ProcessId,
     /// Number of the snapshot in its incarnation.
     pub number: u32,
+    /// Why it was taken.
+    pub cause: Cause,
+    /// What the program calls it; empty if it gave no name.
+    pub label: String,
     /// When it was taken, nanoseconds of `CLOCK_MONOTONIC`.
     pub nanos: u64,
     /// Whether it was written to its end.
@@ -144,6 +161,8 @@ pub struct SnapshotAnswer {
     pub all: Amount,
     /// What the collector would free.
     pub garbage: Amount,
+    /// The garbage by type, the most numerous first.
+    pub garbage_types: Vec<GarbageType>,
     /// What nobody can reach, and the collector would not free.
     pub hidden: Amount,
     /// The garbage by cycle, the heaviest first.

@@ -18,6 +18,8 @@ pub(crate) struct Block {
     pub node: u32,
     /// It is the memory of an object itself.
     pub own: bool,
+    /// That object has no node: the block's is the one that it is counted in.
+    pub folded: bool,
     /// Through which door it came.
     pub allocator: Allocator,
     /// It is counted in the size that an object states.
@@ -31,28 +33,46 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// Tells blocks that are objects from others, which get nodes from `first_node` on. `objects` must be sorted.
-    pub fn new(mut records: Vec<BlockRecord>, objects: &[ObjectRecord], first_node: u32) -> Blocks {
+    /// Tells blocks that are objects from others, which get nodes from `first_node` on. `objects` must be sorted, and so
+    /// must be the addresses and nodes of `folded` objects.
+    pub fn new(
+        mut records: Vec<BlockRecord>,
+        objects: &[ObjectRecord],
+        folded: &[(u64, u32)],
+        first_node: u32,
+    ) -> Blocks {
         records.sort_by_key(|block| block.addr);
         records.dedup_by_key(|block| block.addr);
         let mut list = Vec::with_capacity(records.len());
-        let (mut next_node, mut at) = (first_node, 0);
+        let (mut next_node, mut at, mut at_folded) = (first_node, 0, 0);
         for record in records {
             // The first object at or after the block's start is the only one that can begin with it.
             while objects.get(at).is_some_and(|object| object.addr < record.addr) {
                 at += 1;
             }
+            while folded.get(at_folded).is_some_and(|(addr, _)| *addr < record.addr) {
+                at_folded += 1;
+            }
             let python = record.allocator.is_python();
-            let own = objects.get(at).is_some_and(|object| {
-                let distance = object.addr - record.addr;
-                distance == u64::from(object.prefix) || python && distance <= LONGEST_PREFIX && distance < record.size
-            });
+            let is_at = |addr: u64, prefix: u16| {
+                let distance = addr - record.addr;
+                distance == u64::from(prefix) || python && distance <= LONGEST_PREFIX && distance < record.size
+            };
+            let object = objects.get(at).filter(|object| is_at(object.addr, object.prefix));
+            let leaf = folded.get(at_folded).filter(|(addr, _)| is_at(*addr, 0));
+            let leaf = leaf.filter(|(addr, _)| object.is_none_or(|object| *addr < object.addr));
+            let own = object.is_some() || leaf.is_some();
             list.push(Block {
                 addr: record.addr,
                 size: record.size,
                 stack: record.stack,
-                node: if own { at as u32 } else { next_node },
+                node: match leaf {
+                    Some(&(_, node)) => node,
+                    None if own => at as u32,
+                    None => next_node,
+                },
                 own,
+                folded: leaf.is_some(),
                 allocator: record.allocator,
                 claimed_by: None,
             });
@@ -107,7 +127,7 @@ mod tests {
             record(0x210, 64, Allocator::Malloc),
             record(0x400, 64, Allocator::Malloc),
         ];
-        let blocks = Blocks::new(records, &objects, 10);
+        let blocks = Blocks::new(records, &objects, &[], 10);
         let found: Vec<_> = blocks
             .list
             .iter()
@@ -129,6 +149,7 @@ mod tests {
     fn an_address_inside_a_block_finds_it() {
         let blocks = Blocks::new(
             vec![record(100, 10, Allocator::Malloc), record(200, 0, Allocator::Malloc)],
+            &[],
             &[],
             0,
         );

@@ -4,6 +4,8 @@
 //! object states. An object without a large block of its own, whose size is that of such a block and a little more,
 //! has it: otherwise the buffers of a large container would look like memory that nobody has.
 
+use rustc_hash::FxHashSet;
+
 use crate::blocks::Blocks;
 use crate::graph::Graph;
 
@@ -12,42 +14,61 @@ const SMALLEST: u64 = 512;
 /// An object with a buffer is at least and at most so much larger than it.
 const LEAST_MORE: u64 = 16;
 const MOST_MORE: u64 = 256;
+/// States its buffer's size.
+const BYTEARRAY: &str = "bytearray";
 /// Types whose objects have no buffers: their blocks are the objects themselves.
 const IN_ONE_BLOCK: [&str; 6] = ["str", "bytes", "int", "float", "complex", "tuple"];
 
 /// Claims blocks for objects by their sizes: the blocks' places and the objects.
 pub(crate) fn by_size(blocks: &mut Blocks, graph: &Graph, reached: impl Fn(u32) -> bool) -> Vec<(usize, u32)> {
     let mut loose: Vec<(u64, usize)> = Vec::new();
+    let mut viewed: Vec<(u64, usize)> = Vec::new();
     let mut settled: Vec<u32> = Vec::new();
     for (at, block) in blocks.list.iter().enumerate() {
-        if block.own {
+        if block.own && !block.folded {
             let size = graph.sizes[block.node as usize];
             if block.size.saturating_add(LEAST_MORE) >= size && size > SMALLEST {
                 settled.push(block.node);
             }
+        } else if block.own {
+            // A number or a string, counted in another object.
         } else if let Some(owner) = block.claimed_by {
             settled.push(owner);
-        } else if block.allocator.is_python() && block.size >= SMALLEST && !reached(block.node) {
-            loose.push((block.size, at));
+        } else if block.allocator.is_python() && block.size >= SMALLEST {
+            match reached(block.node) {
+                false => loose.push((block.size, at)),
+                true => viewed.push((block.size, at)),
+            }
         }
     }
-    if loose.is_empty() {
-        return Vec::new();
-    }
     settled.sort_unstable();
-    let candidate = |&node: &u32| {
+    let has_room = |&node: &u32| {
         graph.sizes[node as usize] >= SMALLEST + LEAST_MORE
             && !IN_ONE_BLOCK.contains(&graph.type_name(node))
             && settled.binary_search(&node).is_err()
     };
-    let mut objects: Vec<(u64, u32)> = (0..graph.objects as u32)
-        .filter(candidate)
-        .map(|node| (graph.sizes[node as usize], node))
-        .collect();
+    // No word of a bytearray is written, so what leads into its buffer are views of it.
+    let (viewable, others): (Vec<u32>, Vec<u32>) = match loose.is_empty() && viewed.is_empty() {
+        true => return Vec::new(),
+        false => (0..graph.objects as u32)
+            .filter(has_room)
+            .partition(|&node| graph.type_name(node) == BYTEARRAY),
+    };
+    let mut found = pair(blocks, graph, viewed, viewable.clone());
+    let taken: FxHashSet<u32> = found.iter().map(|&(_, owner)| owner).collect();
+    let free = viewable.into_iter().filter(|node| !taken.contains(node));
+    let others = others.into_iter().chain(free).collect();
+    found.extend(pair(blocks, graph, loose, others));
+    found
+}
+
+/// Gives each block to the smallest object that is left and large enough.
+fn pair(blocks: &mut Blocks, graph: &Graph, mut loose: Vec<(u64, usize)>, candidates: Vec<u32>) -> Vec<(usize, u32)> {
+    let sized = |node: u32| (graph.sizes[node as usize], node);
+    let mut objects: Vec<(u64, u32)> = candidates.into_iter().map(sized).collect();
     objects.sort_unstable();
     loose.sort_unstable();
     let (mut next, mut found) = (0, Vec::new());
-    // Both in the order of their sizes: each block takes the smallest object that is left and large enough.
     for (size, at) in loose {
         while objects.get(next).is_some_and(|object| object.0 < size + LEAST_MORE) {
             next += 1;

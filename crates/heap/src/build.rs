@@ -13,16 +13,17 @@
 //!   them.
 
 use deadweight_capture::read::HeapFiles;
-use deadweight_capture::{Allocator, Event};
+use deadweight_capture::{Allocator, Cause, EdgeLabel, Event};
 use rustc_hash::FxHashMap;
 
 use crate::Error;
 use crate::address::AddressIndex;
-use crate::blocks::Blocks;
+use crate::blocks::{Block, Blocks};
 use crate::buffers;
 use crate::census::{Census, End, ObjectRecord, Source, Sources, each_event};
 use crate::graph::{Counts, Graph, Mark, NATIVE, NO_TYPE, OBJECT_DOOR, PYTHON_BLOCK, ROOT, TRACKED};
 use crate::label::Label;
+use crate::leaves::{Folded, Leaves};
 use crate::weight::Recording;
 
 /// The smallest object: its stated size has no room for buffers below this.
@@ -34,8 +35,27 @@ pub(crate) struct Built {
     pub graph: Graph,
     pub counts: Counts,
     pub nanos: u64,
+    pub cause: Cause,
+    pub label: String,
     pub end: Option<End>,
     pub warnings: Vec<String>,
+    pub places: Option<Places>,
+}
+
+/// Where nodes are in memory. Views need it; findings do not.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// Of objects.
+    pub objects: AddressIndex,
+    /// Of known blocks, by the node whose memory they are.
+    pub blocks: Vec<(u32, u64)>,
+}
+
+/// Whether places are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Keep {
+    Places,
+    Nothing,
 }
 
 /// Where edges come from and go to.
@@ -55,20 +75,26 @@ enum Place {
 /// Reads a snapshot.
 ///
 /// # Errors
-/// If nothing of it can be read, or it is too large.
-pub(crate) fn build(files: &HeapFiles) -> Result<Built, Error> {
-    let mut census = Census::take(files)?;
-    if census.objects.is_empty() {
+/// If nothing of it can be read, or it is too large, at all or for `most` bytes of memory.
+pub(crate) fn build(files: &HeapFiles, keep: Keep, most: u64) -> Result<Built, Error> {
+    let mut census = Census::take(files, keep == Keep::Nothing, most)?;
+    if census.objects.is_empty() && census.leaves.is_empty() {
         return Err(Error::Empty);
     }
     let mut objects = std::mem::take(&mut census.objects);
+    sort(&mut objects);
+    number(objects.len() + census.leaves.len(), "objects")?;
+    let leaves = Leaves::new(std::mem::take(&mut census.leaves));
+    let mut folded = leaves.fold(files, &census.block_words, &mut objects)?;
     sort(&mut objects);
     let first_block = number(objects.len() + census.roots.len(), "objects")?;
     number(
         objects.len() + census.roots.len() + census.blocks.len() + census.block_words.len(),
         "objects",
     )?;
-    let blocks = Blocks::new(std::mem::take(&mut census.blocks), &objects, first_block);
+    let places = std::mem::take(&mut folded.places);
+    let blocks = Blocks::new(std::mem::take(&mut census.blocks), &objects, &places, first_block);
+    drop(places);
     let index = AddressIndex::new(objects.iter().map(|object| object.addr).collect());
     let mut layout = Layout {
         index,
@@ -81,13 +107,18 @@ pub(crate) fn build(files: &HeapFiles) -> Result<Built, Error> {
     let mut filling = Filling::new(graph, counts, layout);
     let mut repeated = Vec::new();
     each_event(files, &mut repeated, |_, event| filling.event(event))?;
-    let (graph, counts) = filling.finish(&block_edges, census.recording);
+    let (mut graph, counts, layout) = filling.finish(&block_edges, census.recording);
+    unfold(&mut graph, folded);
+    let places = (keep == Keep::Places).then(|| layout.places());
     Ok(Built {
         graph,
         counts,
         nanos: census.nanos,
+        cause: census.cause,
+        label: census.label,
         end: census.end,
         warnings: census.warnings,
+        places,
     })
 }
 
@@ -97,6 +128,19 @@ fn number(count: usize, what: &'static str) -> Result<u32, Error> {
         .ok()
         .filter(|&count| count < u32::MAX / 2)
         .ok_or(Error::TooLarge { what })
+}
+
+/// Adds what has no node of its own to the nodes that it is counted in.
+fn unfold(graph: &mut Graph, folded: Folded) {
+    for (node, count, bytes) in folded.many {
+        graph.sizes[node as usize] = bytes;
+        graph.many.insert(node, count);
+    }
+    for part in &folded.inside {
+        let size = &mut graph.sizes[part.node as usize];
+        *size = size.saturating_add(part.bytes);
+    }
+    graph.inside = folded.inside;
 }
 
 /// Sorts by address. Of an object that was written twice, one place has room for the edges of both.
@@ -194,6 +238,16 @@ impl Layout {
         }
     }
 
+    fn places(self) -> Places {
+        let node = |block: &Block| (block.claimed_by.unwrap_or(block.node), block.addr);
+        let mut blocks: Vec<(u32, u64)> = self.blocks.list.iter().map(node).collect();
+        blocks.sort_unstable();
+        Places {
+            objects: self.index,
+            blocks,
+        }
+    }
+
     /// The edges of blocks, and the relays. Sorted by the node where they begin.
     fn block_edges(&mut self, words: &[(u64, u64)], first_block: u32) -> Vec<(u32, u32)> {
         let (mut edges, mut unknown) = (Vec::new(), Vec::new());
@@ -286,6 +340,16 @@ impl Filling {
     fn event(&mut self, event: &Event<'_>) {
         self.sources.event(event);
         match *event {
+            // No reference of its own: the function has a tuple that has the cell.
+            Event::HeapEdge {
+                to,
+                label: EdgeLabel::Closure(name),
+                ..
+            } => {
+                if let Some(cell) = self.layout.index.find(to.0) {
+                    self.graph.names.name_cell(cell, name);
+                }
+            }
             Event::HeapEdge { to, label, counted } => {
                 if let Some(label) = Label::of(label, counted)
                     && let Some(target) = self.layout.index.find(to.0)
@@ -391,7 +455,7 @@ impl Filling {
         self.counts.references.extend(natives);
     }
 
-    fn finish(mut self, block_edges: &[(u32, u32)], recording: Recording) -> (Graph, Counts) {
+    fn finish(mut self, block_edges: &[(u32, u32)], recording: Recording) -> (Graph, Counts, Layout) {
         self.close(block_edges);
         let Filling {
             mut graph,
@@ -409,6 +473,7 @@ impl Filling {
                     node: owner,
                     stack: block.stack,
                     bytes: recording.weigh(block.size),
+                    folded: false,
                 });
             }
         }
@@ -417,9 +482,10 @@ impl Filling {
             node: block.node,
             stack: block.stack,
             bytes: recording.weigh(block.size),
+            folded: block.folded,
         }));
         graph.marks.sort_unstable();
-        (graph, counts)
+        (graph, counts, layout)
     }
 }
 

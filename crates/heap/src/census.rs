@@ -3,12 +3,20 @@
 use std::path::Path;
 
 use deadweight_capture::read::{HeapFiles, SegmentHeader, Tail, segments};
-use deadweight_capture::{Allocator, Error as CaptureError, Event, StackId};
+use deadweight_capture::{Allocator, Cause, Error as CaptureError, Event, StackId};
 
 use crate::Error;
 use crate::graph::{IMMORTAL, Root, TRACKED};
+use crate::leaves::Leaf;
 use crate::names::Names;
 use crate::weight::{LARGEST_SIZE, Recording};
+
+/// What the analysis takes, measured (bench/heap.py, and programs full of lists, instances, cycles or numbers), bytes: of a
+/// leaf beside its record, of a node, of an edge, and of everything else.
+const LEAF_FOLDING: u64 = 24;
+const NODE: u64 = 72;
+const EDGE: u64 = 20;
+const FIXED: u64 = 8 << 20;
 
 /// An object as it was written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +50,8 @@ pub(crate) struct End {
 #[derive(Debug, Default)]
 pub(crate) struct Census {
     pub objects: Vec<ObjectRecord>,
+    /// Objects that may be leaves, if they are wanted apart.
+    pub leaves: Vec<Leaf>,
     pub roots: Vec<(Root, u32)>,
     pub blocks: Vec<BlockRecord>,
     /// Words in blocks: the block's address, the word.
@@ -49,9 +59,16 @@ pub(crate) struct Census {
     pub names: Names,
     pub recording: Recording,
     pub nanos: u64,
+    pub cause: Cause,
+    pub label: String,
     pub end: Option<End>,
     pub warnings: Vec<String>,
     sources: Sources,
+    apart: bool,
+    /// The memory that the analysis may take, bytes.
+    most: u64,
+    /// The objects alone take more.
+    is_over: bool,
 }
 
 /// What an edge or a word begins at.
@@ -142,22 +159,44 @@ fn file_events(
 }
 
 impl Census {
-    /// Reads the snapshot once.
+    /// Reads the snapshot once; with objects that may be leaves apart from the others, or not.
     ///
     /// # Errors
-    /// See [`each_event`].
-    pub fn take(files: &HeapFiles) -> Result<Census, Error> {
+    /// See [`each_event`]; and if the analysis would take more than `most` bytes of memory.
+    pub fn take(files: &HeapFiles, apart: bool, most: u64) -> Result<Census, Error> {
         let mut census = Census {
             nanos: u64::MAX,
+            apart,
+            most,
             ..Census::default()
         };
         let mut warnings = Vec::new();
         each_event(files, &mut warnings, |header, event| census.event(header, event))?;
+        census.end_object();
         census.warnings = warnings;
         if census.nanos == u64::MAX {
             census.nanos = 0;
         }
-        Ok(census)
+        match census.needs() {
+            needed if needed > most => Err(Error::NoRoom { needed, most }),
+            _ => Ok(census),
+        }
+    }
+
+    /// What is in memory of the objects alone, bytes.
+    #[inline]
+    fn held(&self) -> u64 {
+        let objects = self.objects.len() * size_of::<ObjectRecord>() + self.leaves.len() * size_of::<Leaf>();
+        (objects + self.block_words.len() * size_of::<(u64, u64)>()) as u64
+    }
+
+    /// Bytes that the analysis will take at its peak, by its arrays: either here and while leaves are folded, or for the
+    /// dominators of what then has a node.
+    fn needs(&self) -> u64 {
+        let nodes = (self.objects.len() + self.roots.len() + self.blocks.len()) as u64;
+        let edges: u64 = self.objects.iter().map(|object| u64::from(object.edges)).sum();
+        let folding = self.held() + self.leaves.len() as u64 * LEAF_FOLDING;
+        folding.max(nodes * NODE + edges * EDGE) + FIXED
     }
 
     #[inline]
@@ -170,6 +209,12 @@ impl Census {
                 (source, _) => self.count(source),
             },
             Event::HeapObject(object) => {
+                self.end_object();
+                self.is_over |= self.held() > self.most;
+                if self.is_over {
+                    // Nothing more is kept: what is needed is known to be too much.
+                    return;
+                }
                 let tracked = if object.tracked { TRACKED } else { 0 };
                 let immortal = if object.references == 0 { IMMORTAL } else { 0 };
                 self.objects.push(ObjectRecord {
@@ -206,6 +251,17 @@ impl Census {
         }
     }
 
+    /// All edges of the last object were there.
+    #[inline]
+    fn end_object(&mut self) {
+        if self.apart
+            && let Some(leaf) = self.objects.last().and_then(Leaf::of)
+        {
+            self.objects.pop();
+            self.leaves.push(leaf);
+        }
+    }
+
     /// One edge more.
     #[inline]
     fn count(&mut self, source: Source) {
@@ -225,6 +281,10 @@ impl Census {
             Event::HeapType { id, name } => self.names.define_type(id, name),
             Event::HeapRoot { kind, name } => {
                 self.roots.push((Root { kind, name }, 0));
+            }
+            Event::HeapCause { cause, label } => {
+                self.cause = cause;
+                self.label = String::from_utf8_lossy(label).into_owned();
             }
             Event::HeapEnd {
                 failed, pause_nanos, ..

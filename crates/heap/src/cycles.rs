@@ -20,7 +20,7 @@ use crate::sites;
 /// At most so many groups are listed; the amounts of the others are in the sum of all.
 const MOST_GROUPS: usize = 100;
 /// A component is searched for its shortest cycle up to so many edges.
-const MOST_EDGES: usize = 20_000_000;
+pub(crate) const MOST_EDGES: usize = 20_000_000;
 
 /// A component that nothing else leads to, and the virtual node above it.
 #[derive(Debug)]
@@ -76,6 +76,12 @@ pub(crate) fn groups(graph: &Graph, tree: &Tree, islands: &[Island]) -> Vec<Cycl
     for (place, &group) in nearest.iter().enumerate() {
         if group != u32::MAX && (tree.order[place] as usize) < graph.objects {
             groups[group as usize].objects += 1;
+        }
+    }
+    for (node, count) in graph.folded() {
+        let group = tree.place(node).and_then(|place| nearest.get(place as usize));
+        if let Some(group) = group.and_then(|&group| groups.get_mut(group as usize)) {
+            group.objects += count;
         }
     }
     let stacks = sites::by_group(graph, tree, &nearest);
@@ -140,7 +146,7 @@ fn anywhere(label: Label) -> Label {
 }
 
 /// The node of the component that the island is named after.
-fn principal(graph: &Graph, tree: &Tree, members: &[u32]) -> u32 {
+pub(crate) fn principal(graph: &Graph, tree: &Tree, members: &[u32]) -> u32 {
     let retained = |node: u32| {
         tree.place(node)
             .map_or(0, |place| tree.retained[place as usize].total())
@@ -165,7 +171,7 @@ fn cost(graph: &Graph, label: Label) -> u64 {
     match label.kind() {
         Kind::Attribute if chain::is_dict_edge(&graph.names, label) => 1,
         Kind::Attribute | Kind::Key | Kind::Local => 8,
-        Kind::Closure | Kind::Item => 9,
+        Kind::Item => 9,
         Kind::Index | Kind::Member => 10,
         Kind::Unnamed | Kind::Word => 14,
         Kind::Type => 200,
@@ -173,7 +179,7 @@ fn cost(graph: &Graph, label: Label) -> u64 {
 }
 
 /// The shortest cycle through the component's principal: each node with the label of the edge to the next.
-fn cycle(graph: &Graph, tree: &Tree, members: &[u32], edges_left: &mut usize) -> Vec<Link> {
+pub(crate) fn cycle(graph: &Graph, tree: &Tree, members: &[u32], edges_left: &mut usize) -> Vec<Link> {
     const NEVER: u64 = u64::MAX;
     let start = principal(graph, tree, members);
     let Ok(start_at) = members.binary_search(&start) else {

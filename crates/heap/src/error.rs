@@ -16,4 +16,12 @@ pub enum Error {
         /// Which ones.
         what: &'static str,
     },
+    /// The analysis would take more memory than it may.
+    #[error("the analysis would take about {} MiB of memory, and {} MiB may be used", needed >> 20, most >> 20)]
+    NoRoom {
+        /// Bytes that it would take, as far as was seen.
+        needed: u64,
+        /// Bytes that it may take.
+        most: u64,
+    },
 }

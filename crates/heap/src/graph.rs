@@ -5,6 +5,7 @@
 //! block known there.
 
 use deadweight_capture::{RootKind, StackId, StringId};
+use rustc_hash::FxHashMap;
 
 use crate::label::Label;
 use crate::names::Names;
@@ -25,6 +26,9 @@ pub(crate) const PYTHON_BLOCK: u8 = 32;
 /// Such a block came through the door for objects.
 pub(crate) const OBJECT_DOOR: u8 = 64;
 
+/// `gc.collect()` would find the object unreachable and count it.
+pub(crate) const COLLECTED: u8 = 128;
+
 /// The type number of nodes that are no objects.
 pub(crate) const NO_TYPE: u32 = u32::MAX;
 
@@ -35,6 +39,8 @@ pub(crate) struct Mark {
     pub stack: StackId,
     /// What the block stands for.
     pub bytes: u64,
+    /// It is the memory of an object that is counted in the node.
+    pub folded: bool,
 }
 
 /// A root of the heap.
@@ -42,6 +48,16 @@ pub(crate) struct Mark {
 pub(crate) struct Root {
     pub kind: RootKind,
     pub name: StringId,
+}
+
+/// Objects of one type that are counted in another one: only it has them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Inside {
+    pub node: u32,
+    pub type_number: u32,
+    pub count: u32,
+    /// In the size of the node.
+    pub bytes: u64,
 }
 
 /// Reference counts and what explains them; needed to find what is reachable, and then no more.
@@ -72,6 +88,10 @@ pub(crate) struct Graph {
     pub labels: Vec<Label>,
     /// Known blocks, by node.
     pub marks: Vec<Mark>,
+    /// Nodes that stand for several objects of their type, and for how many; their size is that of all.
+    pub many: FxHashMap<u32, u32>,
+    /// Objects without a node.
+    pub inside: Vec<Inside>,
 }
 
 impl Graph {
@@ -103,6 +123,18 @@ impl Graph {
     #[inline]
     pub fn has(&self, node: u32, flag: u8) -> bool {
         self.flags[node as usize] & flag != 0
+    }
+
+    /// How many objects of its type an object's node stands for.
+    #[inline]
+    pub fn count(&self, node: u32) -> u64 {
+        self.many.get(&node).map_or(1, |&count| u64::from(count))
+    }
+
+    /// Objects that are no nodes, by the node in whose size they are, and how many.
+    pub fn folded(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let many = self.many.iter().map(|(&node, &count)| (node, u64::from(count) - 1));
+        many.chain(self.inside.iter().map(|part| (part.node, u64::from(part.count))))
     }
 
     /// The name of a node's type, or what it is.

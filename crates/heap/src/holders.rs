@@ -4,6 +4,10 @@
 //! (Eclipse MAT calls the end of such a way an accumulation point). There it looks for elements of one type that
 //! have most of it together. An object whose memory is mostly its own is a holder too. What is inside of a holder
 //! is not searched, so holders never overlap.
+//!
+//! Objects that two containers hold, such as the entries of two caches, are no elements of either: in the tree they
+//! are below whatever holds both, which may be a class, a module, or nothing at all. There similar objects that are
+//! not named there are taken together as *jointly held*; they have the path to one of them.
 
 use std::cmp::Reverse;
 
@@ -12,7 +16,8 @@ use rustc_hash::FxHashMap;
 use crate::answer::{Amount, Elements, Holder};
 use crate::chain;
 use crate::graph::{Graph, NATIVE, NO_TYPE};
-use crate::label::Kind;
+use crate::label::{Kind, Label};
+use crate::names::is_builtin;
 use crate::paths::Paths;
 use crate::reach::Reach;
 use crate::retained::{Split, Tree, own};
@@ -26,6 +31,8 @@ const SMALLEST_PART: u64 = 100;
 const MOST_HOLDERS: usize = 100;
 /// Fewer similar objects are no elements.
 const FEWEST_ELEMENTS: u64 = 4;
+/// Fewer objects are not jointly held: they have different owners that happen to share them.
+const FEWEST_JOINT: usize = 8;
 
 /// A holder that was found in the tree.
 struct Found {
@@ -33,6 +40,8 @@ struct Found {
     elements: Option<(u32, u64, u64)>,
     /// One of the elements.
     sample: Option<u32>,
+    /// The places of elements that are held jointly; empty for what this place alone holds.
+    joint: Vec<u32>,
 }
 
 /// The holders below a place of the tree.
@@ -40,22 +49,31 @@ pub(crate) fn holders(graph: &Graph, tree: &Tree, reach: &Reach, under: u32) -> 
     let whole = tree.retained.first().map_or(0, |whole| whole.total());
     let least = (whole / SMALLEST_PART).max(SMALLEST);
     let mut found = Vec::new();
-    let mut path: Vec<u32> = tree.children(under).to_vec();
+    let mut path: Vec<u32> = joint(graph, tree, under, least, &mut found);
     while let Some(place) = path.pop() {
         if tree.retained[place as usize].total() < least {
             continue;
         }
         match holds(graph, tree, place) {
             Some(holder) => found.push(holder),
+            None if is_namespace(graph, tree.order[place as usize]) => {
+                path.extend(joint(graph, tree, place, least, &mut found));
+            }
             None => path.extend(tree.children(place)),
         }
     }
-    found.sort_by_key(|holder| (Reverse(tree.retained[holder.place as usize].total()), holder.place));
+    found.sort_by_key(|holder| (Reverse(holder.retained(tree).total()), holder.place));
     found.truncate(MOST_HOLDERS);
     if found.is_empty() {
         return Vec::new();
     }
-    let heads = found.iter().enumerate().map(|(at, holder)| (holder.place, at as u32));
+    let heads = found.iter().enumerate().flat_map(|(at, holder)| {
+        let places = match holder.joint.is_empty() {
+            true => std::slice::from_ref(&holder.place),
+            false => &holder.joint,
+        };
+        places.iter().map(move |&place| (place, at as u32))
+    });
     let nearest = tree.nearest(heads);
     let mut objects = vec![0u64; found.len()];
     for (place, &holder) in nearest.iter().enumerate() {
@@ -63,13 +81,29 @@ pub(crate) fn holders(graph: &Graph, tree: &Tree, reach: &Reach, under: u32) -> 
             objects[holder as usize] += 1;
         }
     }
+    for (node, count) in graph.folded() {
+        let holder = tree.place(node).and_then(|place| nearest.get(place as usize));
+        if let Some(objects) = holder.and_then(|&holder| objects.get_mut(holder as usize)) {
+            *objects += count;
+        }
+    }
     let mut stacks = sites::by_group(graph, tree, &nearest);
     let paths = Paths::new(graph, reach);
     let answer = |(at, holder): (usize, Found)| {
+        let Split { python, native } = holder.retained(tree);
         let node = tree.order[holder.place as usize];
-        let mut links = paths.to(graph, node);
+        let direct = holder.sample.and_then(|element| to_element(graph, node, element));
+        // Without a reference of its own to the elements, its path is that to one of them.
+        let last = holder.sample.filter(|_| direct.is_none()).unwrap_or(node);
+        let mut links = paths.to(graph, last);
         let rooted = links.first().is_some_and(|&(node, _)| graph.root(node).is_some());
-        let leads_to = holder.sample.map(|element| to_element(graph, node, element));
+        let (node, leads_to) = match links.last().copied().filter(|_| last != node) {
+            Some((before, label)) => {
+                links.pop();
+                (before, Some(label))
+            }
+            None => (last, direct),
+        };
         links.push((node, leads_to.unwrap_or_default()));
         let mut path = chain::steps(graph, &links);
         if leads_to.is_none()
@@ -77,7 +111,6 @@ pub(crate) fn holders(graph: &Graph, tree: &Tree, reach: &Reach, under: u32) -> 
         {
             last.edge.clear();
         }
-        let Split { python, native } = tree.retained[holder.place as usize];
         Holder {
             key: chain::key(graph, &links),
             path,
@@ -96,21 +129,60 @@ pub(crate) fn holders(graph: &Graph, tree: &Tree, reach: &Reach, under: u32) -> 
             stacks: stacks.remove(&(at as u32)).unwrap_or_default(),
         }
     };
-    found.into_iter().enumerate().map(answer).collect()
+    alike(found.into_iter().enumerate().map(answer).collect())
 }
 
-/// The label of the edge from a container to one of its elements.
-fn to_element(graph: &Graph, container: u32, element: u32) -> crate::label::Label {
-    let between = graph.edges(container).filter(|edge| edge.0 == element);
-    between
-        .map(|edge| edge.1)
-        .min_by_key(|label| label.kind())
-        .unwrap_or_default()
+/// Makes one holder of several that are reached in the same way: the same variable of a function in many threads.
+fn alike(holders: Vec<Holder>) -> Vec<Holder> {
+    let mut together: FxHashMap<String, Vec<Holder>> = FxHashMap::default();
+    for holder in holders {
+        together.entry(holder.key.clone()).or_default().push(holder);
+    }
+    let mut list: Vec<Holder> = Vec::new();
+    for holders in together.into_values() {
+        if (holders.len() as u64) < FEWEST_ELEMENTS {
+            list.extend(holders);
+            continue;
+        }
+        let count = holders.len() as u64;
+        let mut all = holders.into_iter();
+        let Some(mut one) = all.next() else { continue };
+        for other in all {
+            one.amount.objects += other.amount.objects;
+            one.amount.python_bytes = one.amount.python_bytes.saturating_add(other.amount.python_bytes);
+            one.amount.native_bytes = one.amount.native_bytes.saturating_add(other.amount.native_bytes);
+            one.stacks.extend(other.stacks);
+        }
+        sites::merge(&mut one.stacks);
+        one.elements = Some(Elements {
+            type_name: one.type_name.clone(),
+            count,
+            bytes: one.amount.bytes(),
+        });
+        if let Some(last) = one.path.last_mut() {
+            last.edge.clear();
+        }
+        list.push(one);
+    }
+    list.sort_by(|a, b| (b.amount.bytes(), &a.key).cmp(&(a.amount.bytes(), &b.key)));
+    list
+}
+
+/// The label of the edge from a container to one of its elements; a virtual node has none.
+fn to_element(graph: &Graph, container: u32, element: u32) -> Option<Label> {
+    let between = ((container as usize) < graph.len())
+        .then(|| graph.edges(container).filter(|edge| edge.0 == element))
+        .into_iter()
+        .flatten();
+    between.map(|edge| edge.1).min_by_key(|label| label.kind())
 }
 
 /// Whether the search ends at this place.
 fn holds(graph: &Graph, tree: &Tree, place: u32) -> Option<Found> {
     let node = tree.order[place as usize];
+    if graph.count(node) > 1 {
+        return None; // Small objects that have one owner.
+    }
     let whole = tree.retained[place as usize].total();
     let mut alone = own(graph, node).total();
     let mut largest = 0;
@@ -126,11 +198,12 @@ fn holds(graph: &Graph, tree: &Tree, place: u32) -> Option<Found> {
             alone = alone.saturating_add(bytes);
             continue;
         }
-        largest = largest.max(bytes);
+        let count = graph.count(child_node);
+        largest = largest.max(bytes / count);
         let kind = graph.types.get(child_node as usize).copied().unwrap_or(NO_TYPE);
         if kind != NO_TYPE {
             let sum = kinds.entry(kind).or_insert((0, 0, child_node));
-            sum.0 += 1;
+            sum.0 += count;
             sum.1 = sum.1.saturating_add(bytes);
         }
     }
@@ -139,25 +212,87 @@ fn holds(graph: &Graph, tree: &Tree, place: u32) -> Option<Found> {
             place,
             elements: None,
             sample: None,
+            joint: Vec::new(),
         });
     }
     // One child has at least seven tenths: it is the one to look at.
     if largest / 7 >= whole / 10 || is_namespace(graph, node) {
         return None;
     }
-    let (kind, (count, bytes, sample)) = kinds
-        .into_iter()
-        .max_by_key(|&(kind, (_, bytes, _))| (bytes, Reverse(kind)))?;
-    (count >= FEWEST_ELEMENTS && bytes >= whole / 2).then_some(Found {
+    // A mapping may have objects of one type as keys and of another as values: neither need have half by itself.
+    let together = kinds.values().filter(|(count, ..)| *count >= FEWEST_ELEMENTS);
+    let together = together.fold(0u64, |sum, (_, bytes, _)| sum.saturating_add(*bytes));
+    let is_many = |&(_, (count, ..)): &(u32, (u64, u64, u32))| count >= FEWEST_ELEMENTS;
+    let many = kinds.into_iter().filter(is_many);
+    let (kind, (count, bytes, sample)) = many.max_by_key(|&(kind, (_, bytes, _))| (bytes, Reverse(kind)))?;
+    (bytes >= whole / 2 || bytes >= whole / 4 && together >= whole / 2).then_some(Found {
         place,
         elements: Some((kind, count, bytes)),
         sample: Some(sample),
+        joint: Vec::new(),
     })
+}
+
+impl Found {
+    /// What would go with it.
+    fn retained(&self, tree: &Tree) -> Split {
+        let mut sum = Split::default();
+        match self.joint.as_slice() {
+            [] => sum = tree.retained[self.place as usize],
+            places => places.iter().for_each(|&place| sum.add(tree.retained[place as usize])),
+        }
+        sum
+    }
+}
+
+/// Adds the groups of similar objects right below a place that this place does not name itself; gives the places
+/// below it that are in no group.
+fn joint(graph: &Graph, tree: &Tree, place: u32, least: u64, found: &mut Vec<Found>) -> Vec<u32> {
+    let node = tree.order[place as usize];
+    let mut named: Vec<u32> = match (node as usize) < graph.len() {
+        true => graph.targets(node).to_vec(),
+        false => Vec::new(),
+    };
+    named.sort_unstable();
+    let mut kinds: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+    let mut others = Vec::new();
+    for &child in tree.children(place) {
+        let to = tree.order[child as usize];
+        let kind = graph.types.get(to as usize).copied().unwrap_or(NO_TYPE);
+        let is_own = kind != NO_TYPE && !is_builtin(graph.names.type_name(kind));
+        if is_own && (to as usize) < graph.objects && named.binary_search(&to).is_err() {
+            kinds.entry(kind).or_default().push(child);
+        } else {
+            others.push(child);
+        }
+    }
+    for (kind, places) in kinds {
+        if places.len() < FEWEST_JOINT {
+            others.extend(places);
+            continue;
+        }
+        let sample = places
+            .iter()
+            .copied()
+            .max_by_key(|&place| tree.retained[place as usize].total());
+        let mut group = Found {
+            place,
+            elements: None,
+            sample: sample.map(|place| tree.order[place as usize]),
+            joint: places,
+        };
+        let bytes = group.retained(tree).total();
+        if bytes >= least {
+            group.elements = Some((kind, group.joint.len() as u64, bytes));
+            found.push(group);
+        }
+    }
+    others
 }
 
 /// Whether a node holds names of the program and not elements: a root, a module, a class, or a dictionary whose
 /// values are mostly functions, classes or modules.
-fn is_namespace(graph: &Graph, node: u32) -> bool {
+pub(crate) fn is_namespace(graph: &Graph, node: u32) -> bool {
     if graph.root(node).is_some() || matches!(graph.type_name(node), "module" | "type") {
         return true;
     }
@@ -168,7 +303,7 @@ fn is_namespace(graph: &Graph, node: u32) -> bool {
                 graph.type_name(to),
                 "module" | "type" | "function" | "builtin_function_or_method" | "ABCMeta" | "abc.ABCMeta" | "property"
             );
-            *(if is_name { &mut names } else { &mut others }) += 1;
+            *(if is_name { &mut names } else { &mut others }) += graph.count(to);
         }
     }
     names > others

@@ -18,11 +18,10 @@ pub(crate) enum Kind {
     Index = 3,
     Member = 4,
     Local = 5,
-    Closure = 6,
-    Type = 7,
-    Unnamed = 8,
+    Type = 6,
+    Unnamed = 7,
     /// A word in the object's body; the number is its byte offset.
-    Word = 9,
+    Word = 8,
 }
 
 impl Kind {
@@ -34,9 +33,8 @@ impl Kind {
             3 => Kind::Index,
             4 => Kind::Member,
             5 => Kind::Local,
-            6 => Kind::Closure,
-            7 => Kind::Type,
-            8 => Kind::Unnamed,
+            6 => Kind::Type,
+            7 => Kind::Unnamed,
             _ => Kind::Word,
         }
     }
@@ -52,7 +50,7 @@ impl Label {
         Label(number | if counted { COUNTED } else { 0 } | kind as u32)
     }
 
-    /// `None` for a weak reference: it keeps nothing alive.
+    /// `None` for a weak reference, which keeps nothing alive, and for the name of a cell, which is no reference.
     pub fn of(label: EdgeLabel, counted: bool) -> Option<Label> {
         let (kind, number) = match label {
             EdgeLabel::Attribute(name) => (Kind::Attribute, name.0),
@@ -61,10 +59,9 @@ impl Label {
             EdgeLabel::Index(index) => (Kind::Index, index),
             EdgeLabel::Member => (Kind::Member, 0),
             EdgeLabel::Local(name) => (Kind::Local, name.0),
-            EdgeLabel::Closure(index) => (Kind::Closure, index),
             EdgeLabel::Type => (Kind::Type, 0),
             EdgeLabel::Unnamed(ordinal) => (Kind::Unnamed, ordinal),
-            EdgeLabel::Weak => return None,
+            EdgeLabel::Weak | EdgeLabel::Closure(_) => return None,
         };
         Some(Label::new(kind, number, counted))
     }
@@ -107,7 +104,6 @@ mod tests {
             (EdgeLabel::Index(3), Kind::Index, 3),
             (EdgeLabel::Member, Kind::Member, 0),
             (EdgeLabel::Local(StringId(1)), Kind::Local, 1),
-            (EdgeLabel::Closure(2), Kind::Closure, 2),
             (EdgeLabel::Type, Kind::Type, 0),
             (EdgeLabel::Unnamed(5), Kind::Unnamed, 5),
         ];
@@ -121,6 +117,7 @@ mod tests {
             }
         }
         assert_eq!(Label::of(EdgeLabel::Weak, true), None);
+        assert_eq!(Label::of(EdgeLabel::Closure(StringId(2)), false), None);
         assert_eq!(
             (Label::word(24).kind(), Label::word(24).number()),
             (Kind::Word, Some(24))

@@ -41,33 +41,47 @@ mod build;
 mod census;
 mod chain;
 mod components;
+mod cycle_parts;
 mod cycles;
 mod dominators;
 mod error;
 mod graph;
 mod growth;
+mod heapsnapshot;
+mod held;
 mod holders;
 mod label;
+mod leaves;
 mod names;
+mod objects;
 mod paths;
 mod reach;
 mod retained;
 mod sites;
+mod tails;
+mod type_names;
 mod unowned;
+mod view;
 mod weight;
 
 #[cfg(test)]
 mod oracle;
 
-pub use analyse::analyse_heap;
+pub use analyse::{Heap, analyse_heap, analyse_within};
 pub use answer::{
-    Amount, CycleGroup, Elements, Holder, SnapshotAnswer, StackBytes, Step, TypeAmount, Unexplained, Unowned,
+    Amount, CycleGroup, Elements, GarbageType, Holder, SnapshotAnswer, StackBytes, Step, TypeAmount, Unexplained,
+    Unowned,
 };
 // For deadweight-report, which may not depend on the capture crate itself.
 pub use deadweight_capture::{
-    Allocator, StackId,
+    Allocator, Cause, StackId,
     read::{HeapFiles, ProcessId},
 };
 pub use error::Error;
 pub use growth::{HolderSeries, holders_over_time, rise};
 pub use names::short_type;
+pub use objects::NoObject;
+pub use view::{
+    CycleAnswer, CyclePart, HeldPath, Located, Neighbour, Object, ObjectAnswer, Referrer, Standing, Tail, TypeAnswer,
+    TypeCensus,
+};

@@ -20,6 +20,8 @@ pub(crate) struct Names {
     dicts: Vec<StringId>,
     /// Strings that name an attribute that leads everywhere.
     detours: Vec<StringId>,
+    /// What cells are called, by their nodes: the variable's name in every function that shares it.
+    cells: FxHashMap<u32, StringId>,
 }
 
 /// Attributes that lead everywhere and explain nothing.
@@ -53,6 +55,15 @@ impl Names {
         } else if DETOURS.contains(&bytes) {
             self.detours.push(id);
         }
+    }
+
+    pub fn name_cell(&mut self, cell: u32, name: StringId) {
+        self.cells.insert(cell, name);
+    }
+
+    /// The name of the variable that a cell is, if it is known.
+    pub fn cell(&self, cell: u32) -> Option<&str> {
+        self.cells.get(&cell).map(|&name| self.string(name))
     }
 
     /// Whether the string says `__dict__`.

@@ -82,6 +82,25 @@ proptest! {
     }
 
     #[test]
+    fn an_outer_object_has_none_of_its_kind_above_it(
+        edges in arb_edges(NODES, 40),
+        roots in prop::collection::vec(0..NODES as u32, 1..4),
+        chosen in prop::collection::btree_set(0..NODES as u32, 1..NODES),
+    ) {
+        let graph = graph(NODES, &edges, &[0; NODES]);
+        let mut over = Virtual::new(graph.len());
+        over.add(over.root(), roots.clone());
+        let tree = Tree::new(&graph, dominators(&graph, &[Realm::Live; NODES], &over));
+        let chosen: Vec<u32> = chosen.into_iter().collect();
+        let all = closure(&graph, &roots, None);
+        // Another one is above it if it cannot be reached without that one.
+        let expected: Vec<bool> = chosen.iter().map(|&node| all.contains(&node) && chosen.iter().all(|&other| {
+            other == node || !all.contains(&other) || closure(&graph, &roots, Some(other)).contains(&node)
+        })).collect();
+        prop_assert_eq!(crate::held::outermost(&tree, &chosen), expected);
+    }
+
+    #[test]
     fn realms_do_not_disturb_each_other(
         edges in arb_edges(NODES, 40),
         split in prop::collection::vec(any::<bool>(), NODES),

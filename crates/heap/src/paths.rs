@@ -1,4 +1,8 @@
 //! Shortest paths from the roots, along references that a person can read where there are any.
+//!
+//! What a module holds is named after the module even where a variable of a running function is nearer: the function
+//! may be another one in the next snapshot, and then the same holder would have another path. So frames begin later
+//! than modules, and the inner ones later than the outer ones.
 
 use std::collections::VecDeque;
 
@@ -7,11 +11,15 @@ use deadweight_capture::RootKind;
 use crate::chain::Link;
 use crate::graph::Graph;
 use crate::label::{Kind, Label};
-use crate::reach::{Reach, Realm};
+use crate::reach::Reach;
 
 const NOBODY: u32 = u32::MAX;
+/// The outermost frame is so many references farther away than a module's dictionary.
+const FRAME_DISTANCE: u32 = 8;
+/// And the innermost ones at most so many more.
+const MOST_DEPTH: u32 = 8;
 
-/// For each live node the one before it on its path.
+/// For each node the one before it on its path.
 #[derive(Debug)]
 pub(crate) struct Paths {
     before: Vec<u32>,
@@ -24,41 +32,66 @@ impl Paths {
         let mut paths = Paths {
             before: vec![NOBODY; graph.len()],
         };
-        let (mut queue, mut later) = (VecDeque::new(), VecDeque::new());
-        for &root in &reach.live_roots {
-            if paths.before[root as usize] != NOBODY {
-                continue;
-            }
-            paths.before[root as usize] = root;
-            queue.push_back(root);
-            // The named roots begin together; what is alive for unknown reasons begins alone.
-            if graph.root(root).is_some() && graph.root(root + 1).is_some() {
-                continue;
-            }
-            loop {
-                if let Some(from) = queue.pop_front() {
-                    for (to, label) in graph.edges(from) {
-                        if reach.realms[to as usize] != Realm::Live || paths.before[to as usize] != NOBODY {
-                            continue;
-                        }
-                        if is_detour(graph, from, label) {
-                            later.push_back((from, to));
-                        } else {
-                            paths.before[to as usize] = from;
-                            queue.push_back(to);
-                        }
-                    }
-                } else if let Some((from, to)) = later.pop_front() {
-                    if paths.before[to as usize] == NOBODY {
-                        paths.before[to as usize] = from;
-                        queue.push_back(to);
-                    }
-                } else {
-                    break;
-                }
-            }
+        let named = graph.roots.len();
+        // What is alive for unknown reasons begins alone.
+        let (roots, others) = reach.live_roots.split_at(named.min(reach.live_roots.len()));
+        paths.search_from(graph, reach, &distances(graph, roots));
+        for &root in others {
+            paths.search(graph, reach, &[root]);
         }
         paths
+    }
+
+    /// Adds the paths from these nodes, which are in no path yet, to what they lead to in their realms.
+    pub fn search(&mut self, graph: &Graph, reach: &Reach, from: &[u32]) {
+        let from: Vec<(u32, u32)> = from.iter().map(|&root| (0, root)).collect();
+        self.search_from(graph, reach, &from);
+    }
+
+    /// The same from nodes with distances to begin with, which rise.
+    fn search_from(&mut self, graph: &Graph, reach: &Reach, from: &[(u32, u32)]) {
+        let mut waiting = from.iter().copied().peekable();
+        let (mut queue, mut later) = (VecDeque::new(), VecDeque::new());
+        for &(_, root) in from {
+            if self.before[root as usize] == NOBODY {
+                self.before[root as usize] = root;
+            }
+        }
+        loop {
+            let next = queue.front().map_or(u32::MAX, |&(distance, _)| distance);
+            if let Some((distance, root)) = waiting.next_if(|&(distance, _)| distance < next) {
+                // Of the same distance, what began earlier goes first.
+                if self.before[root as usize] == root {
+                    queue.push_front((distance, root));
+                }
+            } else if let Some((distance, from)) = queue.pop_front() {
+                for (to, label) in graph.edges(from) {
+                    let crosses = reach.realms[to as usize] != reach.realms[from as usize];
+                    if crosses || self.before[to as usize] != NOBODY {
+                        continue;
+                    }
+                    if is_detour(graph, from, label) {
+                        later.push_back((from, to));
+                    } else {
+                        self.before[to as usize] = from;
+                        queue.push_back((distance + 1, to));
+                    }
+                }
+            } else if let Some((from, to)) = later.pop_front() {
+                if self.before[to as usize] == NOBODY {
+                    self.before[to as usize] = from;
+                    queue.push_back((0, to));
+                }
+            } else {
+                break;
+            }
+        }
+    }
+
+    /// The node before this one on its path; `None` where the path begins, and for nodes without a path.
+    pub fn before(&self, node: u32) -> Option<u32> {
+        let before = *self.before.get(node as usize)?;
+        (before != NOBODY && before != node).then_some(before)
     }
 
     /// The links from a root to the node, which is not among them.
@@ -78,6 +111,43 @@ impl Paths {
     }
 }
 
+/// The most readable label of each node's edge from the one before it on its path, in one pass over all edges.
+#[derive(Debug)]
+pub(crate) struct Labels(Vec<Label>);
+
+impl Labels {
+    pub fn new(graph: &Graph, paths: &Paths) -> Labels {
+        let mut labels = vec![None; graph.len()];
+        for from in 0..graph.len() as u32 {
+            for (to, label) in graph.edges(from) {
+                let best: &mut Option<Label> = &mut labels[to as usize];
+                let rank = |label: Label| (is_detour(graph, from, label), label.kind());
+                if paths.before[to as usize] == from && to != from && best.is_none_or(|best| rank(label) < rank(best)) {
+                    *best = Some(label);
+                }
+            }
+        }
+        Labels(labels.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    pub fn of(&self, node: u32) -> Label {
+        self.0.get(node as usize).copied().unwrap_or_default()
+    }
+}
+
+/// The named roots with their distances, the nearest first. Frames are listed from the innermost one of each thread,
+/// and the main thread comes last.
+fn distances(graph: &Graph, roots: &[u32]) -> Vec<(u32, u32)> {
+    let is_frame = |&node: &u32| graph.root(node).is_some_and(|root| root.kind == RootKind::Frame);
+    let (frames, others): (Vec<u32>, Vec<u32>) = roots.iter().copied().partition(is_frame);
+    let depths = (0..=MOST_DEPTH).chain(std::iter::repeat(MOST_DEPTH));
+    let frames = depths.zip(frames.into_iter().rev());
+    let others = others.into_iter().map(|node| (0, node));
+    others
+        .chain(frames.map(|(depth, node)| (FRAME_DISTANCE + depth, node)))
+        .collect()
+}
+
 fn is_detour(graph: &Graph, from: u32, label: Label) -> bool {
     match label.kind() {
         // The interpreter's dictionaries have no other edge.
@@ -89,7 +159,7 @@ fn is_detour(graph: &Graph, from: u32, label: Label) -> bool {
 }
 
 /// The most readable of the edges from one node to another.
-fn best_label(graph: &Graph, from: u32, to: u32) -> Label {
+pub(crate) fn best_label(graph: &Graph, from: u32, to: u32) -> Label {
     let between = graph.edges(from).filter(|edge| edge.0 == to).map(|edge| edge.1);
     between
         .min_by_key(|label| (is_detour(graph, from, *label), label.kind()))

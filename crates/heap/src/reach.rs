@@ -8,7 +8,7 @@
 //! objects and blocks. If these explain the rest, and nothing that is alive by itself leads to the object, it is
 //! *hidden*: nobody can use it, and the collector will never free it.
 
-use crate::graph::{Counts, Graph, IMMORTAL, TRACKED, UNEXPLAINED};
+use crate::graph::{COLLECTED, Counts, Graph, IMMORTAL, TRACKED, UNEXPLAINED};
 
 /// Whose a node is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -46,15 +46,20 @@ pub(crate) fn reach(graph: &mut Graph, counts: &mut Counts) -> Reach {
             graph.flags[node] |= UNEXPLAINED;
         }
     }
+    let alive = collect(graph, counts);
+    for (flags, alive) in graph.flags.iter_mut().zip(&alive) {
+        if *flags & TRACKED != 0 && !alive {
+            *flags |= COLLECTED;
+        }
+    }
+    drop(alive);
     let graph: &Graph = graph;
     let mut walk = Walk {
         graph,
         realms: vec![Realm::None; graph.len()],
         stack: Vec::new(),
     };
-    let alive = collect(graph, counts);
-    walk.free(&alive, &mut counts.references);
-    drop(alive);
+    walk.free(&mut counts.references);
     let mut live_roots: Vec<u32> = graph.root_nodes().collect();
     let alive_by_itself = |node: &u32| graph.has(*node, IMMORTAL | UNEXPLAINED);
     live_roots.extend((0..graph.objects as u32).filter(alive_by_itself));
@@ -129,13 +134,13 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Frees all tracked objects that are not alive, and dooms whatever has no reference left then.
-    fn free(&mut self, alive: &[bool], references: &mut [u32]) {
+    /// Frees all objects that the collector finds, and dooms whatever has no reference left then.
+    fn free(&mut self, references: &mut [u32]) {
         let graph = self.graph;
-        for (node, alive) in alive.iter().enumerate() {
-            if graph.flags[node] & TRACKED != 0 && !alive {
-                self.realms[node] = Realm::Garbage;
-                self.stack.push(node as u32);
+        for node in 0..graph.objects as u32 {
+            if graph.has(node, COLLECTED) {
+                self.realms[node as usize] = Realm::Garbage;
+                self.stack.push(node);
             }
         }
         while let Some(from) = self.stack.pop() {

@@ -1,5 +1,7 @@
 //! The dominator tree as a tree: children, and what each node retains.
 
+use rustc_hash::FxHashMap;
+
 use crate::dominators::{Dominators, NOT_THERE};
 use crate::graph::{Graph, NATIVE, NO_TYPE, PYTHON_BLOCK};
 
@@ -113,23 +115,23 @@ impl Tree {
     }
 
     /// What the objects of each type retain together: an object inside of what another of its type retains adds
-    /// nothing. The index is the type's number.
-    pub fn retained_by_type(&self, graph: &Graph, under: u32) -> Vec<u64> {
+    /// nothing. The index is the type's number. `parts` are places that count for another type as well.
+    pub fn retained_by_type(&self, graph: &Graph, parts: &FxHashMap<u32, u32>) -> Vec<Split> {
         let types = graph.names.type_count();
-        let (mut open, mut sums) = (vec![0u32; types], vec![0u64; types]);
-        let mut path = vec![(under, 0u32)];
+        let (mut open, mut sums) = (vec![0u32; types], vec![Split::default(); types]);
+        let mut path = vec![(0, 0u32)];
         while let Some((place, child)) = path.last_mut() {
             let place = *place;
             let kind = graph.types.get(self.order[place as usize] as usize);
-            let kind = kind.copied().filter(|&kind| kind != NO_TYPE);
-            if *child == 0
-                && let Some(kind) = kind
-            {
-                if open[kind as usize] == 0 {
-                    let sum = &mut sums[kind as usize];
-                    *sum = sum.saturating_add(self.retained[place as usize].total());
+            let kinds = [kind.copied(), parts.get(&place).copied()];
+            let kinds = kinds.into_iter().flatten().filter(|&kind| kind != NO_TYPE);
+            if *child == 0 {
+                for kind in kinds.clone() {
+                    if open[kind as usize] == 0 {
+                        sums[kind as usize].add(self.retained[place as usize]);
+                    }
+                    open[kind as usize] += 1;
                 }
-                open[kind as usize] += 1;
             }
             if let Some(&next) = self.children(place).get(*child as usize) {
                 *child += 1;
@@ -137,7 +139,7 @@ impl Tree {
                 continue;
             }
             path.pop();
-            if let Some(kind) = kind {
+            for kind in kinds {
                 open[kind as usize] -= 1;
             }
         }

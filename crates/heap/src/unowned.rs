@@ -74,11 +74,8 @@ pub(crate) fn without_finder(graph: &Graph, counts: &Counts) -> Vec<u32> {
 pub(crate) fn unexplained(graph: &Graph, tree: &Tree, nodes: &[u32]) -> Vec<Unexplained> {
     let stack_of = |node: u32| {
         let at = graph.marks.partition_point(|mark: &Mark| mark.node < node);
-        graph
-            .marks
-            .get(at)
-            .filter(|mark| mark.node == node)
-            .map(|mark| mark.stack)
+        let of_node = graph.marks.iter().skip(at).take_while(|mark| mark.node == node);
+        of_node.filter(|mark| !mark.folded).map(|mark| mark.stack).next()
     };
     let mut sums: FxHashMap<(u32, Option<StackId>), Amount> = FxHashMap::default();
     for &node in nodes {

@@ -10,7 +10,7 @@ use crate::collapsed::{self, What};
 use crate::{names, units};
 
 /// Frames narrower than this share of the picture, in percent, are left out.
-const NARROWEST_PERCENT: f64 = 0.1;
+pub(crate) const NARROWEST_PERCENT: f64 = 0.1;
 
 const EMPTY: &str = r##"<?xml version="1.0" standalone="no"?>
 <svg version="1.1" width="1200" height="80" viewBox="0 0 1200 80" xmlns="http://www.w3.org/2000/svg">
@@ -19,6 +19,11 @@ const EMPTY: &str = r##"<?xml version="1.0" standalone="no"?>
 </svg>
 "##;
 
+/// A picture that says that there is nothing to draw.
+pub(crate) fn nothing(out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(EMPTY.as_bytes())
+}
+
 /// Draws the memory in `what` as a flame graph under `title`; a frame's width is its bytes.
 ///
 /// # Errors
@@ -26,7 +31,7 @@ const EMPTY: &str = r##"<?xml version="1.0" standalone="no"?>
 pub fn render(analysis: &Analysis, what: What, title: &str, out: &mut dyn Write) -> io::Result<()> {
     let stacks = collapsed::lines(analysis, what);
     if stacks.is_empty() {
-        return out.write_all(EMPTY.as_bytes());
+        return nothing(out);
     }
     let total = stacks.values().fold(0u64, |sum, bytes| sum.saturating_add(*bytes));
     let lines: Vec<String> = stacks.iter().map(|(stack, bytes)| format!("{stack} {bytes}")).collect();

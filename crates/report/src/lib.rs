@@ -5,6 +5,8 @@
 //! ([`deadweight_heap::SnapshotAnswer`]) and what the supervisor saw ([`deadweight_analysis::manifest::Manifest`]). A view writes to the `Write` that it is given and does nothing
 //! else: no files, no terminal, no clock.
 //!
+//! [`diff::compare`] puts two of them side by side; [`identity`] decides what is the same place or finding in both.
+//!
 //! # Constraints
 //! - [`json`] is the contract `deadweight.report/1`: field names are fixed, others may be
 //!   added, a missing fact is null.
@@ -25,6 +27,7 @@
 //!     exact: false,
 //!     interval_bytes: 65_536,
 //!     peak: Peak::default(),
+//!     moments: Vec::new(),
 //!     processes: Vec::new(),
 //!     warnings: Vec::new(),
 //! };
@@ -40,25 +43,40 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod baseline;
 mod build;
 mod calltree;
+pub mod check;
 pub mod collapsed;
+pub mod diff;
+mod disk;
 mod findings;
 pub mod flamegraph;
+mod growth;
+pub mod heap;
+pub mod identity;
 pub mod json;
+mod knowledge;
+mod ledger;
 mod model;
 mod names;
 mod ownership;
 mod processes;
+mod regions;
 mod sites;
 pub mod speedscope;
 pub mod text;
-mod units;
+mod timeline;
+pub mod timeline_svg;
+pub mod units;
 mod warnings;
 
 pub use build::{BuildOptions, build};
 pub use collapsed::What;
+pub use disk::Disk;
 pub use model::{
-    CallNode, Churn, End, Finding, FindingKind, Ledger, Line, Link, Mode, Peak, Process, Report, Run, SCHEMA, Severity,
-    Site,
+    CallNode, Churn, End, Finding, FindingKind, Growth, Ledger, LedgerFile, Line, Link, Mode, Peak, Process, Report,
+    Run, SCHEMA, Severity, Site, Slack,
 };
+pub use regions::{RegionSpan, RegionView, Source};
+pub use timeline::TimelineView;

@@ -2,7 +2,10 @@
 //! `deadweight.report/1`; fields beyond the contract are marked *extra*.
 
 use deadweight_analysis::manifest::Exit;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::regions::RegionView;
+use crate::timeline::TimelineView;
 
 /// The value of [`Report::schema`].
 pub const SCHEMA: &str = "deadweight.report/1";
@@ -27,6 +30,17 @@ pub struct Report {
     pub churn: Churn,
     /// Extra: what was live at the end.
     pub end: End,
+    /// Extra: by how much the live heap grew while the program worked; `None` if it ran too briefly to tell.
+    pub growth: Option<Growth>,
+    /// Extra: what the program's regions needed; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionView>,
+    /// Extra: memory over time; see [`Report::add_timeline`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<TimelineView>,
+    /// Whether the supervisor lived to write down the end; no part of the JSON.
+    #[serde(skip)]
+    pub end_was_seen: bool,
     /// A line of advice that [`crate::text::diagnosis`] prints last, such as the command for the whole report. The
     /// caller sets it; it is no part of the JSON.
     #[serde(skip)]
@@ -34,7 +48,7 @@ pub struct Report {
 }
 
 /// How the memory was recorded.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Sampled by bytes: amounts are unbiased estimates.
@@ -62,6 +76,11 @@ pub struct Run {
     pub complete: bool,
     /// How the started program ended.
     pub exit: Exit,
+    /// Extra: how many heap snapshots were read. Without any, nothing is known of garbage and holders.
+    pub heap_snapshots: u64,
+    /// Extra: made by `deadweight watch`: a timeline and no allocations. Absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub watched: bool,
     /// Extra: the folder it was started in. Paths below it are shown without it.
     pub cwd: Option<String>,
 }
@@ -85,6 +104,34 @@ pub struct Process {
     pub heap_at_peak_bytes: Option<u64>,
     /// Extra: whether its allocations were recorded.
     pub recorded: bool,
+    /// Extra: when it was first seen, seconds since the start of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_seconds: Option<f64>,
+    /// Extra: when it was gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_seconds: Option<f64>,
+    /// Extra: its own limit of address space or data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rlimit_bytes: Option<u64>,
+}
+
+impl Process {
+    /// A process of which only the id is known.
+    pub(crate) fn of(pid: u32) -> Process {
+        Process {
+            pid,
+            parent: None,
+            argv: Vec::new(),
+            peak_rss_bytes: None,
+            peak_heap_bytes: None,
+            exit: Exit::default(),
+            heap_at_peak_bytes: None,
+            recorded: false,
+            first_seconds: None,
+            ended_seconds: None,
+            rlimit_bytes: None,
+        }
+    }
 }
 
 /// The moment when the heaps of all processes together were at their highest.
@@ -114,7 +161,7 @@ pub struct Peak {
 }
 
 /// What the resident memory was made of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Ledger {
     /// Blocks of Python's own allocators.
     pub python_objects: Option<u64>,
@@ -130,8 +177,42 @@ pub struct Ledger {
     pub thread_stacks: Option<u64>,
     /// What deadweight itself takes.
     pub deadweight: Option<u64>,
-    /// The rest.
+    /// The rest, with memory of processes that were not recorded.
     pub unexplained: Option<u64>,
+    /// Extra: standard error of Python objects and native blocks together, and of the slack; 0 in an exact run.
+    pub error_bytes: Option<u64>,
+    /// Extra: the resident memory that all this adds up to.
+    pub total: Option<u64>,
+    /// Extra: when it was looked at, seconds since the start of the run.
+    pub seconds: Option<f64>,
+    /// Extra: which allocators kept the slack.
+    pub slack: Option<Slack>,
+    /// Extra: of the file-backed pages, those of programs and libraries.
+    pub code_files: Option<u64>,
+    /// Extra: mapped files and shared memory other than programs and libraries, the largest first.
+    pub files: Vec<LedgerFile>,
+}
+
+/// Slack by allocator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Slack {
+    /// The C library's main heap.
+    pub malloc_heap: u64,
+    /// The arenas that it makes for threads.
+    pub malloc_arenas: u64,
+    /// pymalloc's arenas.
+    pub pymalloc: u64,
+}
+
+/// A mapped file in the ledger.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct LedgerFile {
+    /// Its path, or the name of the shared memory.
+    pub path: String,
+    /// Resident bytes, counted once over all processes.
+    pub bytes: u64,
+    /// Whether it is memory made to be shared, and no file on a disk.
+    pub shared: bool,
 }
 
 /// A place in the source.
@@ -192,8 +273,33 @@ pub struct End {
     pub sites: Vec<Site>,
 }
 
+/// By how much the live heap of all processes grew while the program worked: from its median in the second quarter of
+/// the work to its median in the last one.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Growth {
+    /// Median of the second quarter.
+    pub from_bytes: u64,
+    /// A moment when it was that, seconds since the start of the run.
+    pub from_seconds: f64,
+    /// Median of the last quarter.
+    pub to_bytes: u64,
+    /// The same for the last quarter.
+    pub to_seconds: f64,
+    /// Standard error of the difference, at most; 0 in an exact run.
+    pub error_bytes: u64,
+    /// The user's own lines that grew most: `bytes` is by how much, `blocks` and `error_bytes` are not known.
+    pub sites: Vec<Site>,
+}
+
+impl Growth {
+    /// The difference; 0 if the heap shrank.
+    pub fn bytes(&self) -> u64 {
+        self.to_bytes.saturating_sub(self.from_bytes)
+    }
+}
+
 /// What is found.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// A process was killed because memory ran out.
@@ -210,10 +316,58 @@ pub enum FindingKind {
     NativeLeak,
     /// Memory that was live at the peak and freed after it.
     PeakSpike,
+    /// Resident memory that the program had freed and an allocator kept.
+    AllocatorSlack,
+    /// Resident pages of mapped files or shared memory dominate.
+    FileMapping,
+}
+
+impl FindingKind {
+    /// All of them.
+    pub const ALL: [FindingKind; 9] = [
+        FindingKind::OutOfMemory,
+        FindingKind::ChildProcess,
+        FindingKind::CyclicGarbage,
+        FindingKind::Uncollectable,
+        FindingKind::GrowingHolder,
+        FindingKind::NativeLeak,
+        FindingKind::PeakSpike,
+        FindingKind::AllocatorSlack,
+        FindingKind::FileMapping,
+    ];
+
+    /// As JSON and the command line spell it.
+    pub fn word(self) -> &'static str {
+        match self {
+            FindingKind::OutOfMemory => "out_of_memory",
+            FindingKind::ChildProcess => "child_process",
+            FindingKind::CyclicGarbage => "cyclic_garbage",
+            FindingKind::Uncollectable => "uncollectable",
+            FindingKind::GrowingHolder => "growing_holder",
+            FindingKind::NativeLeak => "native_leak",
+            FindingKind::PeakSpike => "peak_spike",
+            FindingKind::AllocatorSlack => "allocator_slack",
+            FindingKind::FileMapping => "file_mapping",
+        }
+    }
+}
+
+impl std::str::FromStr for FindingKind {
+    type Err = String;
+
+    /// Reads the word, or what a person might write for it.
+    fn from_str(text: &str) -> Result<FindingKind, String> {
+        let wanted = text.trim().to_lowercase().replace(['-', ' '], "_");
+        let found = FindingKind::ALL.into_iter().find(|kind| kind.word() == wanted);
+        found.ok_or_else(|| {
+            let all = FindingKind::ALL.map(FindingKind::word).join(", ");
+            format!("there is no kind of finding called {text}: there are {all}")
+        })
+    }
 }
 
 /// How grave a finding is; the gravest sorts first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// It ended the run.
@@ -256,12 +410,14 @@ pub struct Finding {
     pub freeable_by_gc: Option<bool>,
     /// How long it stayed after its last use.
     pub lingered_seconds: Option<f64>,
+    /// Extra: what was seen, and what is known of the cause, one sentence each.
+    pub evidence: Vec<String>,
     /// What to do.
     pub suggestion: Option<String>,
 }
 
 /// One step of a chain of references.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Link {
     /// Type of the object.
     #[serde(rename = "type")]

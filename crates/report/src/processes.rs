@@ -36,14 +36,8 @@ pub(crate) fn merge(manifest: Option<&Manifest>, analysis: &Analysis) -> Vec<Pro
             .position(|process| process.pid == pid)
             .unwrap_or_else(|| {
                 processes.push(Process {
-                    pid,
-                    parent: None,
-                    argv: Vec::new(),
-                    peak_rss_bytes: None,
-                    peak_heap_bytes: None,
-                    exit: Exit::default(),
-                    heap_at_peak_bytes: None,
                     recorded: true,
+                    ..Process::of(pid)
                 });
                 processes.len() - 1
             });
@@ -68,19 +62,22 @@ pub(crate) fn merge(manifest: Option<&Manifest>, analysis: &Analysis) -> Vec<Pro
                 process.parent = process.parent.or(Some(outside.parent).filter(|parent| *parent > 0));
                 process.peak_rss_bytes = rss.or(process.peak_rss_bytes);
                 process.exit = outside.exit.clone();
+                process.first_seconds = outside.first_seconds;
+                process.ended_seconds = outside.ended_seconds;
+                process.rlimit_bytes = outside.rlimit_bytes;
                 if process.argv.is_empty() {
                     process.argv.clone_from(&outside.argv);
                 }
             }
             None => processes.push(Process {
-                pid: outside.pid,
                 parent: Some(outside.parent).filter(|parent| *parent > 0),
                 argv: outside.argv.clone(),
                 peak_rss_bytes: rss,
-                peak_heap_bytes: None,
                 exit: outside.exit.clone(),
-                heap_at_peak_bytes: None,
-                recorded: false,
+                first_seconds: outside.first_seconds,
+                ended_seconds: outside.ended_seconds,
+                rlimit_bytes: outside.rlimit_bytes,
+                ..Process::of(outside.pid)
             }),
         }
     }

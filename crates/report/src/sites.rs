@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use deadweight_analysis::{Amount, Analysis, FrameName, ProcessId, StackAmounts};
+use deadweight_analysis::{Amount, Analysis, FrameName, ProcessAnswer, ProcessId, StackAmounts};
 
 use crate::collapsed;
-use crate::model::{Line, Site};
+use crate::model::Site;
 use crate::names;
 use crate::ownership::Ownership;
 
@@ -24,6 +24,13 @@ pub(crate) struct Row<'a> {
     user_depth: usize,
     /// What came from it.
     pub(crate) amounts: StackAmounts,
+}
+
+impl Row<'_> {
+    /// How many frames are inside of the user's own innermost one.
+    pub(crate) fn user_depth(&self) -> usize {
+        self.user_depth
+    }
 }
 
 /// All stacks that any memory came from.
@@ -75,6 +82,16 @@ impl<'a> Rows<'a> {
         Rows { analysis, list }
     }
 
+    /// How many processes there are.
+    pub(crate) fn processes(&self) -> usize {
+        self.analysis.processes.len()
+    }
+
+    /// The process at an index.
+    pub(crate) fn process(&self, index: usize) -> &'a ProcessAnswer {
+        &self.analysis.processes[index]
+    }
+
     /// Where a process is in the analysis.
     pub(crate) fn index_of(&self, process: ProcessId) -> Option<usize> {
         self.analysis.processes.iter().position(|answer| answer.id == process)
@@ -88,19 +105,6 @@ impl<'a> Rows<'a> {
     /// The process of a row.
     pub(crate) fn pid(&self, row: &Row<'a>) -> u32 {
         self.analysis.processes[row.process].id.pid
-    }
-
-    /// Whether a row counts for this line of the user's.
-    pub(crate) fn is_at_user_line(&self, row: &Row<'a>, at: &Line) -> bool {
-        row.user.file == at.file && row.user.line == at.line.unwrap_or(0) && row.user.function == at.function
-    }
-
-    /// The sum over the rows that count for this line of the user's.
-    pub(crate) fn at_user_line(&self, at: &Line, amount: impl Fn(&Row<'a>) -> Amount) -> Amount {
-        self.total(|row| match self.is_at_user_line(row, at) {
-            true => amount(row),
-            false => Amount::default(),
-        })
     }
 
     /// The process with the most bytes of `amount`, the earlier one if two have the same.

@@ -1,16 +1,24 @@
 //! The report as a person reads it in a terminal.
 
+mod diff;
 mod found;
-mod layout;
+mod heap;
+pub(crate) mod layout;
+mod ledger;
+mod plot;
+mod regions;
 mod tables;
 
 use std::io::{self, Write};
 
 use deadweight_analysis::manifest::{Exit, ExitKind};
 
+pub use self::diff::diff;
+pub(crate) use self::found::drawn;
+pub use self::heap::heap;
 use self::layout::{Page, Paint, columns};
-use crate::model::{Finding, Mode, Report, Severity, Site};
-use crate::{findings, names, units};
+use crate::model::{Mode, Report, Site};
+use crate::{names, units};
 
 /// How text is laid out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +33,7 @@ pub struct Style {
 struct Extent {
     sites: usize,
     processes: usize,
+    regions: usize,
     warnings: usize,
     tables: bool,
 }
@@ -32,6 +41,7 @@ struct Extent {
 const SHORT: Extent = Extent {
     sites: 5,
     processes: 5,
+    regions: 8,
     warnings: 4,
     tables: false,
 };
@@ -39,6 +49,7 @@ const SHORT: Extent = Extent {
 const LONG: Extent = Extent {
     sites: 20,
     processes: 50,
+    regions: 200,
     warnings: usize::MAX,
     tables: true,
 };
@@ -70,10 +81,15 @@ pub fn full(report: &Report, style: &Style, out: &mut dyn Write) -> io::Result<(
 
 fn write(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()> {
     ending(page, report)?;
+    if report.run.watched {
+        watched(page, report, extent)?;
+        return warnings(page, report, extent);
+    }
     match report.peak.heap_bytes {
         Some(heap) if heap > 0 => {
             peak(page, report, heap)?;
-            found::grave(page, report)?;
+            ledger::table(page, report)?;
+            found::grave(page, report, extent)?;
             lines(page, report, heap, extent)?;
             if extent.tables {
                 page.heading("Call tree of the peak (outermost call first):")?;
@@ -82,15 +98,19 @@ fn write(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()
             churn(page, report, heap, extent)?;
             if extent.tables {
                 end(page, report, extent)?;
+                over_time(page, report, extent)?;
+            } else if let Some(view) = &report.timeline {
+                plot::sparkline(page, view)?;
             }
-            notes(page, report)?;
+            found::notes(page, report, extent)?;
         }
         _ => {
             nothing(page, report)?;
-            found::grave(page, report)?;
-            notes(page, report)?;
+            found::grave(page, report, extent)?;
+            found::notes(page, report, extent)?;
         }
     }
+    regions::table(page, report, extent.regions)?;
     if report.processes.len() > 1 {
         page.heading(&format!("Processes ({}):", report.processes.len()))?;
         tables::processes(page, report, extent.processes, extent.tables)?;
@@ -99,7 +119,7 @@ fn write(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()
 }
 
 /// `was killed by SIGKILL`, `ended with exit status 3`; `None` for a good end and for an unknown one.
-fn bad_end(exit: &Exit) -> Option<String> {
+pub(crate) fn bad_end(exit: &Exit) -> Option<String> {
     match exit.kind {
         ExitKind::Ok | ExitKind::Unknown => None,
         ExitKind::Failed => Some(match exit.status {
@@ -110,10 +130,7 @@ fn bad_end(exit: &Exit) -> Option<String> {
             Some(signal) => format!("was killed by {}", signal_name(signal)),
             None => "was killed by a signal".to_owned(),
         }),
-        ExitKind::OomKilled => Some(match findings::limit(exit) {
-            Some(limit) => format!("was killed because memory ran out ({limit})"),
-            None => "was killed because memory ran out".to_owned(),
-        }),
+        ExitKind::OomKilled => Some("was killed because memory ran out".to_owned()),
     }
 }
 
@@ -150,6 +167,12 @@ fn ending(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         .seconds
         .map(|seconds| format!(" after {}", units::duration(seconds)));
     let after = after.as_deref().unwrap_or("");
+    let unseen = match report.processes.first() {
+        Some(started) if report.run.watched && report.end_was_seen && started.ended_seconds.is_none() => {
+            "and still ran when watching it ended"
+        }
+        _ => "its end was not seen",
+    };
     let (paint, text) = match bad_end(&report.run.exit) {
         Some(end) => (Paint::Red, format!("{program} {end}{after}")),
         None if report.run.exit.kind == ExitKind::Ok => (Paint::Bold, format!("{program} ended normally{after}")),
@@ -160,11 +183,43 @@ fn ending(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
                 .map(|seconds| format!(" ran for {},", units::duration(seconds)));
             (
                 Paint::Bold,
-                format!("{program}{} its end was not seen", ran.as_deref().unwrap_or(":")),
+                format!("{program}{} {unseen}", ran.as_deref().unwrap_or(":")),
             )
         }
     };
     page.wrapped((Paint::Dim, "deadweight: "), "  ", (paint, &text))
+}
+
+/// What `deadweight watch` has seen.
+fn watched(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()> {
+    let peak = &report.peak;
+    let mut text = match peak.rss_bytes {
+        Some(rss) => format!("{} resident", units::size(rss)),
+        None => "nothing was seen of it".to_owned(),
+    };
+    if let Some(seconds) = peak.rss_seconds {
+        text.push_str(&format!(" at {}", units::duration(seconds)));
+    }
+    if report.processes.len() > 1 {
+        let processes = units::count(report.processes.len() as u64, "process", "processes");
+        text.push_str(&format!(", {processes} in the whole run"));
+    }
+    page.wrapped((Paint::Bold, "Peak: "), "  ", (Paint::Plain, &text))?;
+    found::grave(page, report, extent)?;
+    over_time(page, report, extent)?;
+    let text = "This capture has a timeline only, no allocations: `deadweight run` records which lines the memory came \
+                from.";
+    page.gap()?;
+    page.wrapped((Paint::Plain, ""), "  ", (Paint::Dim, text))
+}
+
+fn over_time(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()> {
+    let Some(view) = report.timeline.as_ref().filter(|view| view.highest() > 0) else {
+        return Ok(());
+    };
+    page.heading("Resident memory of all processes over time:")?;
+    plot::total(page, view, if extent.tables { 10 } else { 6 })?;
+    plot::curves(page, report, view)
 }
 
 fn nothing(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
@@ -207,23 +262,6 @@ fn peak(page: &mut Page<'_>, report: &Report, heap: u64) -> io::Result<()> {
         text.push_str(&format!("; resident at most {}", units::size(rss)));
     }
     page.wrapped((Paint::Bold, "Peak: "), "  ", (Paint::Plain, &text))
-}
-
-/// The findings that a healthy run may have.
-fn notes(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
-    let is_note = |found: &&Finding| found.severity == Severity::Low;
-    let notes: Vec<&Finding> = report.findings.iter().filter(is_note).collect();
-    if !notes.is_empty() {
-        page.heading("Good to know:")?;
-    }
-    for found in notes {
-        page.wrapped(
-            (Paint::Plain, "  - "),
-            "    ",
-            (Paint::Plain, &names::clean(&found.title)),
-        )?;
-    }
-    Ok(())
 }
 
 /// The sites that are large enough to be worth a line, at least one.

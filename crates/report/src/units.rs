@@ -1,9 +1,13 @@
-//! The only place that words sizes, percents and durations.
+//! The only place that words sizes, percents and durations, and reads those that people type.
+
+mod given;
+
+pub use given::{parse_percent, parse_size};
 
 const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
 /// A size in binary units with three significant digits: `512 B`, `1.50 KiB`, `61.0 MiB`, `1000 GiB`.
-pub(crate) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
     let mut unit = 0;
     // 1023.5 and more would be printed as 1024.
@@ -34,8 +38,14 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
     }
 }
 
+/// A share of one that was given: `5 %`, `0.5 %`.
+pub(crate) fn share(share: f64) -> String {
+    let percent = (share * 1e4).round() / 1e2;
+    format!("{percent} %")
+}
+
 /// A duration: `0.31 s`, `41.2 s`, `12 min 5 s`, `3 h 20 min`.
-pub(crate) fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     let seconds = if seconds.is_finite() { seconds.max(0.0) } else { 0.0 };
     if seconds < 9.995 {
         format!("{seconds:.2} s")
@@ -64,7 +74,7 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// A number with its noun: `1 process`, `3,000 processes`.
-pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
 

@@ -1,7 +1,7 @@
 //! What could not be measured, and why: one sentence each.
 
 use deadweight_analysis::manifest::Manifest;
-use deadweight_analysis::{Analysis, ProcessAnswer, Tail};
+use deadweight_analysis::{Analysis, ProcessAnswer, Tail, UNCAUGHT_MEMORY_ERROR};
 
 use crate::model::Process;
 use crate::{names, units};
@@ -71,9 +71,12 @@ pub(crate) fn collect(manifest: Option<&Manifest>, analysis: &Analysis, processe
                 "{events} of {who} could not be written: its figures are incomplete."
             ));
         }
-        all.extend(process.notes.iter().map(|note| format!("{who}: {note}")));
+        let notes = process.notes.iter().filter(|note| *note != UNCAUGHT_MEMORY_ERROR);
+        all.extend(notes.map(|note| format!("{who}: {note}")));
     }
-    all.extend(not_recorded(processes));
+    if manifest.is_none_or(|manifest| !manifest.watched) {
+        all.extend(not_recorded(processes));
+    }
     let mut unique: Vec<String> = Vec::with_capacity(all.len());
     for text in all {
         let text = names::clean(&text).into_owned();

@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering;
 
-use deadweight_capture::{Addr, Allocator, MapKind};
+use deadweight_capture::{Addr, Allocator, MapKind, StackId};
 
 use super::{ON, Recorder, STATE, enter_recording, recording};
 use crate::filter;
@@ -22,7 +22,7 @@ pub fn allocated(thread: &'static Thread, block: Pointer, size: usize, door: All
     let left = thread.countdown.get().wrapping_sub(size as i64);
     thread.countdown.set(left);
     if left < 0 {
-        slow_allocated(thread, block, size, door);
+        slow_allocated(thread, block, size, (door, true));
     }
 }
 
@@ -54,16 +54,21 @@ pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOn
     let new = real();
     drop(inside);
     if !new.is_null() {
-        allocated(thread, new, size, door);
+        let left = thread.countdown.get().wrapping_sub(size as i64);
+        thread.countdown.set(left);
+        if left < 0 {
+            slow_allocated(thread, new, size, (door, false));
+        }
     }
     new
 }
 
 // ---- slow paths ---------------------------------------------------------------------------------
 
+/// The door, and whether the block is new: the owner of one that was moved does not know yet.
 #[cold]
 #[inline(never)]
-fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, door: Allocator) {
+fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, (door, is_new_block): (Allocator, bool)) {
     let Some(inside) = thread.enter() else { return };
     let Some((mut agent, is_new)) = enter_recording(thread, &inside) else {
         return;
@@ -76,6 +81,9 @@ fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, door: Al
     };
     if takes_part && !block.is_null() {
         agent.record(thread, block as u64, size as u64, door);
+        if is_new_block && door == Allocator::PyObject {
+            agent.take_overdue();
+        }
     }
 }
 
@@ -99,7 +107,7 @@ fn note_freed(thread: &'static Thread, block: Pointer) {
     if let Some(inside) = thread.enter()
         && let Some(mut agent) = recording(thread, &inside)
     {
-        agent.record_free(block as u64);
+        agent.record_free(thread, block as u64);
     }
 }
 
@@ -130,7 +138,7 @@ fn known_reallocated(
     // later.
     let new = done.unwrap_or_else(call);
     if !new.is_null() || (size == 0 && door == Allocator::Malloc) {
-        agent.record_free(block as u64);
+        agent.record_free(thread, block as u64);
     }
     if !new.is_null() && agent.counts_down(thread, size) {
         agent.record(thread, new as u64, size as u64, door);
@@ -152,6 +160,7 @@ pub fn mapped(place: Pointer, len: usize, protection: c_int, flags: c_int) {
         };
         let stack = agent.current_stack(thread);
         agent.output.clock();
+        agent.mark_region(thread);
         if let Some(writer) = agent.output.writer(0) {
             writer.map(Addr(place as u64), page_up(len), kind, stack);
         }
@@ -160,8 +169,9 @@ pub fn mapped(place: Pointer, len: usize, protection: c_int, flags: c_int) {
 
 /// The program is about to unmap a range.
 pub fn unmapped(place: Pointer, len: usize) {
-    with_agent(|agent, _| {
+    with_agent(|agent, thread| {
         agent.output.clock();
+        agent.mark_region(thread);
         if let Some(writer) = agent.output.writer(0) {
             writer.unmap(Addr(place as u64), page_up(len));
         }
@@ -183,6 +193,7 @@ pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnc
     if new != libc::MAP_FAILED {
         let stack = agent.current_stack(thread);
         agent.output.clock();
+        agent.mark_region(thread);
         if let Some(writer) = agent.output.writer(0) {
             let (old, new) = (Addr(place as u64), Addr(new as u64));
             writer.remap(old, page_up(old_len), new, page_up(new_len), stack);
@@ -190,6 +201,38 @@ pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnc
         agent.after_event();
     }
     new
+}
+
+/// pymalloc has mapped an arena: in the midst of an allocation, so only the range is noted.
+pub fn arena_mapped(place: Pointer, len: usize) {
+    in_allocator(|agent| {
+        if let Some(writer) = agent.output.writer(0) {
+            writer.map(Addr(place as u64), page_up(len), MapKind::Arena, StackId::NONE);
+        }
+    });
+}
+
+/// pymalloc is about to unmap an arena.
+pub fn arena_unmapped(place: Pointer, len: usize) {
+    in_allocator(|agent| {
+        if let Some(writer) = agent.output.writer(0) {
+            writer.unmap(Addr(place as u64), page_up(len));
+        }
+    });
+}
+
+/// As [`with_agent`], but also where the thread is in an allocator that was called through a wrapper of ours: no lock
+/// of the agent is held there.
+#[cold]
+fn in_allocator(write: impl FnOnce(&mut Recorder)) {
+    let thread = Thread::current();
+    if STATE.load(Ordering::Acquire) == ON
+        && let Some(inside) = thread.enter()
+        && let Some(mut agent) = recording(thread, &inside)
+    {
+        agent.output.clock();
+        write(&mut agent);
+    }
 }
 
 fn with_agent(write: impl FnOnce(&mut Recorder, &Thread)) {

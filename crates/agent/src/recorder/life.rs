@@ -2,7 +2,9 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::{AGENT, INERT, ON, OURS, STATE, WAITING, go_inert, is_forked_child, snapshot_now};
+use deadweight_capture::Cause;
+
+use super::{AGENT, INERT, ON, OURS, STATE, WAITING, WITH_SNAPSHOTS, go_inert, is_forked_child, snapshot_now};
 use crate::config::Config;
 use crate::os;
 use crate::python::Python;
@@ -26,6 +28,7 @@ fn prepare() -> Option<()> {
     unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
     let inside = Thread::current().enter()?;
     let mut agent = AGENT.hold(&inside);
+    WITH_SNAPSHOTS.store(config.snapshots, Ordering::Relaxed);
     agent.config = config;
     agent.sampler = Sampler::new(config.interval);
     agent.config.interval = agent.sampler.interval;
@@ -68,10 +71,14 @@ fn after_fork() {
 
 /// The process ends by `_exit`: a last snapshot if Python code called it, and the end of the recording.
 pub fn finish_at_once() {
-    if STATE.load(Ordering::Acquire) == ON && !is_forked_child() && os::pid() == recorded_pid() {
-        snapshot_now(true);
+    if WITH_SNAPSHOTS.load(Ordering::Relaxed)
+        && STATE.load(Ordering::Acquire) == ON
+        && !is_forked_child()
+        && os::pid() == recorded_pid()
+    {
+        snapshot_now(Cause::End, b"");
     }
-    finish();
+    end_recording(false);
 }
 
 /// The process that is recorded; another one shares this memory after `vfork`.
@@ -82,9 +89,14 @@ fn recorded_pid() -> u32 {
     AGENT.hold_soon(&inside, 100).map_or(0, |agent| agent.output.pid())
 }
 
-/// The process ends: writes the end of the recording. Safe in a `vfork` child, which shares this memory with the
-/// process that is recorded, and in a signal handler that interrupted the agent.
+/// The process ends after its exit handlers, Python's own end among them.
 pub fn finish() {
+    end_recording(true);
+}
+
+/// Writes the end of the recording; `orderly`: the process comes from `exit`. Safe in a `vfork` child, which shares this
+/// memory with the process that is recorded, and in a signal handler that interrupted the agent.
+fn end_recording(orderly: bool) {
     if STATE.load(Ordering::Acquire) != ON || is_forked_child() {
         return;
     }
@@ -95,6 +107,9 @@ pub fn finish() {
         && agent.output.pid() == os::pid()
     {
         go_inert();
+        if orderly && agent.python.is_some_and(|python| !python.is_initialized()) {
+            agent.note_python_ends(true);
+        }
         agent.output.finish();
     }
 }

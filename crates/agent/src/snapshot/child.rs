@@ -8,30 +8,35 @@
 //! edge that both know appears once, named and counted; one that only `tp_traverse` knows has no name; one that only
 //! the layout knows is not counted, as the collector does not count it.
 
+mod budget;
 mod labels;
 mod native;
+mod objects;
+mod reached;
 
-use core::ffi::{c_int, c_void};
+use core::ffi::c_void;
 
-use deadweight_capture::{Addr, EdgeLabel, HeapObject, RootKind, StringId, TypeId};
-use deadweight_cpython::heap::types::flags;
-use deadweight_cpython::heap::{
-    self, Context, Edge, Interpreters, Kind, Known, NameRef, TypeFacts, lists, names, refcount, size, threads,
-    variables,
-};
-use deadweight_cpython::{Layout, is_plausible};
+use deadweight_capture::{Cause, EdgeLabel, RootKind, StringId};
+use deadweight_cpython::Layout;
+use deadweight_cpython::heap::{Context, Edge, Interpreters, Known, NameRef, lists, threads, variables};
 
-use super::parts::{Parts, Stopped};
-use super::{Destination, numbered};
+use self::budget::Budget;
+use self::objects::KnownType;
+use self::reached::Reached;
+use super::parts::{self, Parts, Stopped};
+use super::{Begun, Destination, Limit, numbered};
 use crate::arch;
 use crate::list::List;
 use crate::os;
+use crate::path::Path;
 use crate::python::OwnMemory;
 use crate::recorder::LiveBlock;
 use crate::table::{NoMemory, Table};
 
 /// Objects that a snapshot may have.
 const MAX_OBJECTS: u64 = 1 << 28;
+/// Objects that wait to be written; further ones are found again in [`Reached`].
+const MAX_QUEUE: usize = 1 << 16;
 /// Names that are kept; edges under further ones are written `[…]`.
 const MAX_NAMES: u32 = 200_000;
 /// Longest name, in bytes.
@@ -48,6 +53,12 @@ const MAX_SEARCHED: u64 = 4 << 30;
 
 /// What the child needs to know.
 pub struct Job<'a> {
+    /// Why it is taken.
+    pub cause: Cause,
+    /// What the program calls it.
+    pub label: &'a [u8],
+    /// Numbers of the snapshots that are kept in any case, rising.
+    pub wanted: &'a [u32],
     /// Offsets of this interpreter.
     pub layout: &'static Layout,
     /// Addresses of its types.
@@ -58,20 +69,27 @@ pub struct Job<'a> {
     pub live: &'a Table<u64, LiveBlock>,
     /// Where the snapshot goes.
     pub destination: Destination,
-    /// Its number.
-    pub number: u32,
-    /// When the program stopped for it, nanoseconds of `CLOCK_MONOTONIC`.
-    pub began: u64,
+    /// The memory limit.
+    pub limit: Limit<'a>,
+    /// Its number, and what was so when the program stopped for it.
+    pub begun: Begun,
 }
 
 /// Writes the snapshot and ends the process.
 pub fn run(job: &Job<'_>) -> ! {
-    let pause = os::now_nanos().saturating_sub(job.began);
-    let written = Walker::begin(job).and_then(|mut walker| {
+    let pause = os::now_nanos().saturating_sub(job.begun.began);
+    let stem = numbered(job.destination.stem, job.begun.number);
+    let written = Walker::begin(job, stem).and_then(|mut walker| {
         walker.write(job, pause)?;
         walker.parts.finish();
         Ok(())
     });
+    match written {
+        Ok(()) if job.cause.is_wanted() => {}
+        Ok(()) => super::remove_older(job.destination.stem, job.begun.number, job.wanted),
+        // Half a graph answers no question.
+        Err(Stopped) => parts::remove(stem),
+    }
     os::exit_group(i32::from(written.is_err()))
 }
 
@@ -81,19 +99,6 @@ pub extern "C" fn on_fault(_: i32, _: *mut libc::siginfo_t, context: *mut c_void
     if !unsafe { arch::resume_after_fault(context) } {
         os::exit_group(2);
     }
-}
-
-#[derive(Clone, Copy)]
-struct Seen {
-    /// Visits by the current object's `tp_traverse` that no named edge has claimed yet.
-    pending: u32,
-    tracked: bool,
-}
-
-#[derive(Clone, Copy)]
-struct KnownType {
-    facts: TypeFacts,
-    id: TypeId,
 }
 
 #[derive(Clone, Copy)]
@@ -107,9 +112,16 @@ struct Block {
 struct Walker<'a> {
     ctx: Context<'a, OwnMemory>,
     parts: Parts,
-    seen: Table<u64, Seen>,
+    budget: Budget,
+    reached: Reached,
+    /// Objects to be written.
     queue: List<u64>,
+    /// Whether the queue was full: some are only in `reached`.
+    overflowed: bool,
+    /// What `tp_traverse` of the current object visited.
     targets: List<u64>,
+    /// Where these are many: how often each is among them, less the named edges that have claimed it.
+    visits: Table<u64, u32>,
     types: Table<u64, KnownType>,
     next_type: u32,
     names: Table<u64, StringId>,
@@ -126,33 +138,21 @@ impl From<NoMemory> for Stopped {
     }
 }
 
-/// What `tp_traverse` calls for each reference; `list` is a `List<u64>`.
-unsafe extern "C" fn visit(object: *mut c_void, list: *mut c_void) -> c_int {
-    // SAFETY: `targets_of` passes a list that nothing else uses during the call.
-    let list = unsafe { &mut *list.cast::<List<u64>>() };
-    i32::from(list.push(object as u64).is_err())
-}
-
-/// Calls [`Walker::object`] behind the guard against faults.
-unsafe extern "C" fn write_object(walker: *mut Walker<'_>, object: u64, _: usize) -> c_int {
-    // SAFETY: `drain` passes itself and touches nothing of it during the call.
-    let walker = unsafe { &mut *walker };
-    i32::from(walker.object(object).is_err())
-}
-
 impl<'a> Walker<'a> {
-    fn begin(job: &Job<'a>) -> Result<Walker<'a>, Stopped> {
-        let parts = Parts::begin(numbered(job.destination.stem, job.number), job.destination.info)?;
+    fn begin(job: &Job<'a>, stem: Path) -> Result<Walker<'a>, Stopped> {
         Ok(Walker {
             ctx: Context {
                 mem: &OwnMemory,
                 layout: job.layout,
                 known: job.known,
             },
-            parts,
-            seen: Table::new(),
+            parts: Parts::begin(stem, job.destination.info)?,
+            budget: Budget::begin(job.begun.program, job.begun.resident, job.limit, job.cause),
+            reached: Reached::new(),
             queue: List::new(),
+            overflowed: false,
             targets: List::new(),
+            visits: Table::new(),
             types: Table::new(),
             next_type: 1,
             names: Table::new(),
@@ -164,32 +164,31 @@ impl<'a> Walker<'a> {
     }
 
     fn write(&mut self, job: &Job<'a>, pause: u64) -> Result<(), Stopped> {
+        self.parts.put(|writer| writer.heap_cause(job.cause, job.label))?;
         self.list_blocks(job.live)?;
         self.let_go_of_data();
-        let mut outcome = Ok(());
         let interpreters = job.interpreters;
         let main = interpreters.main(self.ctx.mem).ok_or(Stopped)?;
-        lists::tracked(self.ctx.mem, job.layout, interpreters.gc(main), MAX_OBJECTS, |object| {
-            if outcome.is_ok() {
-                outcome = self.seen.insert(
-                    object,
-                    Seen {
-                        pending: 0,
-                        tracked: true,
-                    },
-                );
-                outcome = outcome.and_then(|()| self.queue.push(object));
-            }
-        });
-        outcome?;
         self.interpreter_roots(interpreters, main)?;
         self.frame_roots(interpreters, main)?;
+        self.tracked_objects(interpreters.gc(main))?;
         self.drain()?;
         self.native_blocks(job.live)?;
         // Objects that only native memory refers to.
         self.drain()?;
         let (objects, failed) = (self.objects, self.failed);
         self.parts.put(|writer| writer.heap_end(objects, failed, pause))
+    }
+
+    /// Writes all objects that the collector tracks, in the order in which they were made.
+    fn tracked_objects(&mut self, gc: u64) -> Result<(), Stopped> {
+        let mut outcome = Ok(());
+        lists::tracked(&OwnMemory, self.ctx.layout, gc, MAX_OBJECTS, |object| {
+            if outcome.is_ok() {
+                outcome = self.guarded_object(object).and_then(|()| self.drain_queue());
+            }
+        });
+        outcome
     }
 
     // ---- roots ----
@@ -234,154 +233,5 @@ impl<'a> Walker<'a> {
             }
         }
         Ok(())
-    }
-
-    // ---- objects ----
-
-    fn drain(&mut self) -> Result<(), Stopped> {
-        while let Some(object) = self.queue.pop() {
-            let place = &raw mut *self as usize;
-            // SAFETY: `write_object` has these parameters; after a fault only that one object is incomplete.
-            match unsafe { arch::guarded_call(write_object as *const () as usize, place, object as usize, 0) } {
-                Some(0) => {}
-                Some(_) => return Err(Stopped),
-                None => self.failed += 1,
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes an object: it will be written, if it is not yet.
-    #[inline]
-    fn meet(&mut self, object: u64) -> Result<(), Stopped> {
-        if is_plausible(object) && self.seen.get(object).is_none() {
-            self.seen.insert(
-                object,
-                Seen {
-                    pending: 0,
-                    tracked: false,
-                },
-            )?;
-            self.queue.push(object)?;
-        }
-        Ok(())
-    }
-
-    fn object(&mut self, object: u64) -> Result<(), Stopped> {
-        let ctx = self.ctx;
-        let Some(type_addr) = ctx.type_of(object) else {
-            return Ok(());
-        };
-        let Some(KnownType { facts, id }) = self.known_type(type_addr)? else {
-            return Ok(());
-        };
-        let tracked = self.seen.get(object).is_some_and(|seen| seen.tracked);
-        let bytes = size::shallow(ctx, &facts, object);
-        let count = refcount::read(ctx.mem, ctx.layout, object);
-        let record = HeapObject {
-            addr: Addr(object),
-            type_id: id,
-            size: bytes.map_or(0, |size| size.total()),
-            references: count.filter(|count| !count.immortal).map_or(0, |count| count.count),
-            tracked,
-            prefix: size::prefix(ctx, &facts, object) as u32,
-        };
-        self.parts.put(|writer| writer.heap_object(&record))?;
-        self.objects += 1;
-        if facts.is_leaf() {
-            return Ok(());
-        }
-        self.visit_targets(&facts, object)?;
-        let mut outcome = Ok(());
-        heap::edges::named(ctx, &facts, object, &mut |edge| {
-            if outcome.is_ok() {
-                outcome = self.named_edge(edge);
-            }
-        });
-        outcome?;
-        self.unnamed_edges()?;
-        if matches!(facts.kind, Kind::Other | Kind::Instance) {
-            let end = bytes.map_or(0, |size| size.body).min(MAX_BODY);
-            self.words(object, 16, end, Some(object))?;
-        }
-        Ok(())
-    }
-
-    /// Has `tp_traverse` list the object's references, and marks each as pending.
-    fn visit_targets(&mut self, facts: &TypeFacts, object: u64) -> Result<(), Stopped> {
-        self.targets.clear();
-        let has_header = facts.has_header(self.ctx, object).unwrap_or_else(|| {
-            // SAFETY: `tp_is_gc` takes the object; it only reads.
-            let answer = unsafe { arch::guarded_call(facts.is_gc as usize, object as usize, 0, 0) };
-            answer == Some(1)
-        });
-        if has_header && facts.has(flags::HAVE_GC) && facts.traverse != 0 {
-            let list = &raw mut self.targets as usize;
-            let visit = visit as *const () as usize;
-            // SAFETY: `tp_traverse` takes object, visit function and its argument; by its contract it only visits.
-            unsafe { arch::guarded_call(facts.traverse as usize, object as usize, visit, list) };
-        }
-        for index in 0.. {
-            let Some(target) = self.targets.get(index) else { break };
-            self.meet(target)?;
-            self.add_pending(target, 1);
-        }
-        Ok(())
-    }
-
-    /// Adds to an object's pending visits; returns what they were.
-    #[inline]
-    fn add_pending(&mut self, object: u64, by: i32) -> u32 {
-        let Some(seen) = self.seen.get_mut(object) else {
-            return 0;
-        };
-        let before = seen.pending;
-        seen.pending = before.saturating_add_signed(by);
-        before
-    }
-
-    #[inline]
-    fn named_edge(&mut self, edge: Edge) -> Result<(), Stopped> {
-        let label = self.label(edge.label)?;
-        if label == EdgeLabel::Weak {
-            return self.edge(edge.to, label, false);
-        }
-        self.meet(edge.to)?;
-        let counted = self.add_pending(edge.to, -1) > 0;
-        self.edge(edge.to, label, counted)
-    }
-
-    fn unnamed_edges(&mut self) -> Result<(), Stopped> {
-        for index in 0.. {
-            let Some(target) = self.targets.get(index) else { break };
-            if self.add_pending(target, -1) > 0 {
-                self.edge(target, EdgeLabel::Unnamed(index as u32), true)?;
-            }
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn edge(&mut self, to: u64, label: EdgeLabel, counted: bool) -> Result<(), Stopped> {
-        self.parts.put(|writer| writer.heap_edge(Addr(to), label, counted))
-    }
-
-    fn known_type(&mut self, address: u64) -> Result<Option<KnownType>, Stopped> {
-        if let Some(known) = self.types.get(address) {
-            return Ok(Some(known));
-        }
-        let Some(facts) = TypeFacts::read(self.ctx, address) else {
-            return Ok(None);
-        };
-        let mut text = [0; NAME_BYTES];
-        let length = names::type_name(self.ctx, address, &mut text);
-        let name = self.define_name(text.get(..length).unwrap_or_default())?;
-        let id = TypeId(self.next_type);
-        self.next_type += 1;
-        self.parts.put(|writer| writer.heap_type(id, name))?;
-        let known = KnownType { facts, id };
-        self.types.insert(address, known)?;
-        self.meet(address)?;
-        Ok(Some(known))
     }
 }

@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use deadweight_capture::wire::State;
+use deadweight_capture::wire::{HEADER_BYTES, HEADER_STATE, State};
 use deadweight_capture::write::{Full, SegmentInfo, SegmentWriter};
 
 use crate::os;
@@ -39,10 +39,7 @@ impl Parts {
     }
 
     fn path(&self, index: u32) -> Path {
-        let mut path = self.stem;
-        path.push_number(index, 6);
-        path.push(b".dwh");
-        path
+        part(self.stem, index)
     }
 
     fn open(&mut self, bytes: usize) -> Result<(), Stopped> {
@@ -96,13 +93,33 @@ impl Parts {
     }
 }
 
+fn part(mut stem: Path, index: u32) -> Path {
+    stem.push_number(index, 6);
+    stem.push(b".dwh");
+    stem
+}
+
+/// Whether there is a snapshot of that stem that was written to its end.
+pub fn are_complete(stem: Path) -> bool {
+    let mut last = None;
+    for index in 0.. {
+        let path = part(stem, index);
+        if !os::file_exists(path.with_nul()) {
+            break;
+        }
+        last = Some(path);
+    }
+    let mut header = [0; HEADER_BYTES];
+    last.is_some_and(|path| {
+        os::read_file(path.with_nul(), &mut header) == HEADER_BYTES
+            && header.get(HEADER_STATE) == Some(&(State::Ended as u8))
+    })
+}
+
 /// Removes all parts of a snapshot.
 pub fn remove(stem: Path) {
     for index in 0.. {
-        let mut path = stem;
-        path.push_number(index, 6);
-        path.push(b".dwh");
-        if !os::remove_file(path.with_nul()) {
+        if !os::remove_file(part(stem, index).with_nul()) {
             break;
         }
     }

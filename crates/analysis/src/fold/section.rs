@@ -3,7 +3,7 @@
 use std::io;
 
 use deadweight_capture::read::Tail;
-use deadweight_capture::write::{SegmentInfo, SegmentWriter};
+use deadweight_capture::write::{Requests, SegmentInfo, SegmentWriter};
 use deadweight_capture::{Event, StackId, StackTotals};
 
 use crate::replay::{Process, Replay, Tree};
@@ -39,6 +39,8 @@ impl<'a> Sections<'a> {
             interval_bytes: process.recording.interval_bytes,
             always_bytes: process.recording.always_bytes,
             start_nanos: process.first_nanos.unwrap_or(stream.nanos),
+            requests: Requests::NONE,
+            snapshot_writer: 0,
         };
         let mut blocks: Vec<_> = process.blocks().collect();
         blocks.sort_unstable_by_key(|&(addr, _)| addr);
@@ -110,6 +112,10 @@ fn state<'a>(process: &'a Process, stream: &Stream, tree: &'a Tree) -> impl Iter
     let warnings = says.warnings.iter().map(|warning| Event::Warning {
         text: warning.as_bytes(),
     });
+    let python_ends = says.python_ends_nanos.map(|nanos| Event::PythonEnds {
+        nanos,
+        over: says.python_ended,
+    });
     let end = says.max_rss_bytes.map(|max_rss_bytes| Event::End { max_rss_bytes });
     let own_peak = Event::ProcessPeak {
         bytes: process.own_peak.bytes,
@@ -131,11 +137,15 @@ fn state<'a>(process: &'a Process, stream: &Stream, tree: &'a Tree) -> impl Iter
         .chain(lost)
         .chain(notes)
         .chain(warnings)
+        .chain(python_ends)
         .chain(end)
         .chain([own_peak, tree_peak])
         .chain(process.stacks.definitions())
         .chain(totals(process, tree))
         .chain(left(process))
+        .chain(sizes(process))
+        .chain(history(process))
+        .chain(process.regions.folded())
         .chain(mappings(process))
 }
 
@@ -169,6 +179,38 @@ fn left(process: &Process) -> impl Iterator<Item = Event<'_>> {
             milliblocks: cell.live.milliblocks,
             variance: cell.live.variance,
         })
+}
+
+fn sizes(process: &Process) -> impl Iterator<Item = Event<'_>> {
+    let native = if process.is_gone() {
+        process.native()
+    } else {
+        Default::default()
+    };
+    numbered(process).filter_map(move |(stack, cell)| {
+        let native_bytes = native.get(&stack).copied().unwrap_or(0);
+        (cell.largest > 0 || native_bytes > 0).then_some(Event::Sizes {
+            stack,
+            largest_bytes: cell.largest,
+            native_bytes,
+        })
+    })
+}
+
+fn history(process: &Process) -> impl Iterator<Item = Event<'_>> {
+    let history = process.history.history();
+    let begin = (history.origin_nanos > 0).then_some(Event::History {
+        origin_nanos: history.origin_nanos,
+        width_nanos: history.width_nanos,
+    });
+    let samples = history.samples.iter().flat_map(|sample| {
+        let levels = sample.levels.iter().map(|level| Event::Level {
+            stack: level.stack,
+            bytes: level.bytes,
+        });
+        std::iter::once(Event::Sample { bytes: sample.bytes }).chain(levels)
+    });
+    begin.into_iter().chain(samples)
 }
 
 fn mappings(process: &Process) -> impl Iterator<Item = Event<'_>> {

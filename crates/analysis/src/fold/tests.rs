@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use deadweight_capture::manifest::Manifest;
 use deadweight_capture::read::{Capture, FOLD_FILE, ProcessId, segment_file_name};
-use deadweight_capture::wire::State;
-use deadweight_capture::write::{SegmentInfo, SegmentWriter};
+use deadweight_capture::wire::{State, VERSION};
+use deadweight_capture::write::{Requests, SegmentInfo, SegmentWriter};
 use deadweight_capture::{Addr, Allocator, CodeId, Event, Frame, LineTableKind, MapKind, StackId, StringId};
 use proptest::prelude::*;
 
@@ -59,6 +60,8 @@ impl Program {
                 interval_bytes: if self.exact { 0 } else { 4096 },
                 always_bytes: if self.exact { 0 } else { 65536 },
                 start_nanos: nanos,
+                requests: Requests::NONE,
+                snapshot_writer: 0,
             };
             let mut writer = SegmentWriter::begin(&mut bytes, &info).unwrap();
             while let Some(event) = events.peek() {
@@ -164,15 +167,25 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         1 => (1u64..5).prop_map(|events| Event::Lost { events }),
         1 => Just(Event::Note { text: b"Python stacks are off." }),
+        3 => (1u32..9, 0u32..9, 1u32..4).prop_map(|(number, outer, name)| Event::RegionEnter {
+            number, outer, name: StringId(name),
+        }),
+        2 => (1u32..9).prop_map(|number| Event::RegionLeave { number }),
+        4 => (0u32..9).prop_map(|number| Event::Region { number }),
     ];
     prop_oneof![
         80 => (process.clone(), event).prop_map(|(process, event)| Step::Event(process, event)),
         25 => (process.clone(), 1u64..200).prop_map(|(process, micros)| Step::Later(process, micros)),
+        // Long enough for samples over time, and for their distance to double.
+        4 => (process.clone(), 3_000u64..300_000).prop_map(|(process, micros)| Step::Later(process, micros)),
         8 => process.clone().prop_map(Step::Define),
         1 => process.prop_map(Step::End),
         6 => (0u64..300).prop_map(|margin| Step::Fold { margin }),
     ]
 }
+
+/// The name of a file in which there is `f`.
+const FILE: StringId = StringId(500);
 
 /// The definitions of the next stack of a process.
 fn define(events: &mut Vec<Event<'static>>) {
@@ -182,12 +195,16 @@ fn define(events: &mut Vec<Event<'static>>) {
         .count() as u32;
     let id = defined + 1;
     events.push(Event::String {
+        id: FILE,
+        bytes: b"a.py",
+    });
+    events.push(Event::String {
         id: StringId(id),
         bytes: name(id as usize).as_bytes(),
     });
     events.push(Event::Code {
         id: CodeId(id),
-        file: StringId(1),
+        file: FILE,
         name: StringId(id),
         first_line: 10 * id,
         kind: LineTableKind::Ranges,
@@ -213,6 +230,14 @@ proptest! {
         steps in prop::collection::vec(step(), 1..400),
     ) {
         let (folded, whole, doubled) = (tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?);
+        for folder in [&folded, &whole, &doubled] {
+            let manifest = Manifest {
+                format: VERSION,
+                regions: vec!["a:f".to_owned(), "a:g".to_owned()],
+                ..Manifest::default()
+            };
+            manifest.write(folder.path())?;
+        }
         let mut programs: Vec<Program> = (0..3)
             .map(|at| Program::new(at as u32 + 1, exact[at], 1_000_000 + 7 * at as u64, segment_bytes))
             .collect();

@@ -6,6 +6,8 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use rustc_hash::FxBuildHasher;
 
+use super::history::Recorder;
+use super::regions::{Born, FunctionName, Regions};
 use super::tree::{Cell, Class, Parts, Tree};
 use crate::ranges::{Cut, Piece, Ranges};
 use crate::stacks::StackTree;
@@ -26,6 +28,8 @@ pub(crate) struct Process {
     pub recording: Recording,
     blocks: HashMap<u64, Block, FxBuildHasher>,
     pub ranges: Ranges,
+    /// From a fold, of a process that is gone: native bytes of blocks that the fold does not list.
+    left_native: HashMap<StackId, u64, FxBuildHasher>,
     cells: Vec<Cell>,
     /// Never used: `make_cell` has made the cell that is asked for.
     nowhere: Cell,
@@ -35,11 +39,13 @@ pub(crate) struct Process {
     pub own_peak_nanos: u64,
     pub first_nanos: Option<u64>,
     nanos: u64,
+    pub history: Recorder,
     pub unseen_frees: u64,
     /// No longer part of the tree.
     gone: bool,
     pub stacks: StackTree,
     pub says: Says,
+    pub regions: Regions,
 }
 
 /// What the process said about itself.
@@ -51,6 +57,10 @@ pub(crate) struct Says {
     pub python: u32,
     pub forked: bool,
     pub max_rss_bytes: Option<u64>,
+    /// When Python began to end, nanoseconds of `CLOCK_MONOTONIC`.
+    pub python_ends_nanos: Option<u64>,
+    /// Whether Python had ended before the process did.
+    pub python_ended: bool,
     pub lost_events: u64,
     pub notes: Vec<String>,
     /// From a fold: what could not be read before it.
@@ -67,12 +77,13 @@ fn class(allocator: Allocator) -> Class {
 }
 
 impl Process {
-    pub fn new(id: ProcessId, recording: Recording) -> Process {
+    pub fn new(id: ProcessId, recording: Recording, functions: &[FunctionName]) -> Process {
         Process {
             id,
             recording,
             blocks: HashMap::default(),
             ranges: Ranges::default(),
+            left_native: HashMap::default(),
             cells: vec![Cell::default()],
             nowhere: Cell::default(),
             live: Weight::default(),
@@ -81,10 +92,12 @@ impl Process {
             own_peak_nanos: 0,
             first_nanos: None,
             nanos: 0,
+            history: Recorder::default(),
             unseen_frees: 0,
             gone: false,
             stacks: StackTree::default(),
             says: Says::default(),
+            regions: Regions::new(functions),
         }
     }
 
@@ -115,10 +128,17 @@ impl Process {
         self.blocks.iter().map(|(&addr, &block)| (Addr(addr), block))
     }
 
+    pub fn block_count(&self) -> usize {
+        self.blocks.len()
+    }
+
     #[inline]
     pub fn clock(&mut self, nanos: u64) {
         self.first_nanos.get_or_insert(nanos);
         self.nanos = self.nanos.max(nanos);
+        if self.history.is_due(self.nanos) {
+            self.history.sample(self.nanos, self.live.bytes, &self.cells);
+        }
     }
 
     #[inline(always)]
@@ -137,7 +157,7 @@ impl Process {
             }
             Event::Free { addr } => {
                 if let Some(block) = self.blocks.remove(&addr.0) {
-                    self.drop_block(tree, block);
+                    self.drop_block(tree, addr, block);
                 }
             }
             _ => self.rare_event(tree, event),
@@ -153,23 +173,45 @@ impl Process {
             Entry::Occupied(mut entry) => {
                 let before = entry.insert(block);
                 self.unseen_frees += 1;
-                self.drop_block(tree, before);
+                self.drop_block(tree, addr, before);
             }
         }
         let weight = self.recording.weigh(block.size);
-        self.born(tree, block.stack, weight, class(block.allocator));
+        self.born(tree, block.stack, (block.size, weight), class(block.allocator));
+        if self.regions.is_used() {
+            self.tell_regions((addr.0, false), block.stack, weight);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_regions(&mut self, (addr, mapping): (u64, bool), stack: StackId, weight: Weight) {
+        let born = Born {
+            addr,
+            mapping,
+            stack,
+            weight,
+            live: self.live,
+            nanos: self.nanos,
+        };
+        self.regions.born(&born, &self.stacks);
     }
 
     #[inline(always)]
-    fn drop_block(&mut self, tree: &mut Tree, block: Block) {
+    fn drop_block(&mut self, tree: &mut Tree, addr: Addr, block: Block) {
         let weight = self.recording.weigh(block.size);
+        if self.regions.is_used() {
+            self.regions.dead(addr.0, weight);
+        }
         self.dead(tree, block.stack, weight, class(block.allocator));
     }
 
     /// Counts something that was just allocated.
     #[inline(always)]
-    fn born(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, class: Class) {
-        self.cell(stack).allocated.add(weight);
+    fn born(&mut self, tree: &mut Tree, stack: StackId, (size, weight): (u64, Weight), class: Class) {
+        let cell = self.cell(stack);
+        cell.allocated.add(weight);
+        cell.largest = cell.largest.max(size);
         self.appears(tree, stack, weight, class);
     }
 
@@ -239,6 +281,15 @@ impl Process {
                 new_len,
                 stack,
             } => self.remap(tree, (old.0, old_len), (new.0, new_len), stack),
+            Event::RegionEnter { .. } | Event::RegionLeave { .. } | Event::Region { .. } => {
+                if !self.gone {
+                    self.regions.event(event, self.nanos, self.live);
+                }
+            }
+            Event::Process { python, .. } => {
+                self.regions.set_python(python);
+                self.says.event(event);
+            }
             Event::End { max_rss_bytes } => {
                 self.says.max_rss_bytes = Some(max_rss_bytes);
                 self.leave(tree);
@@ -250,6 +301,8 @@ impl Process {
     pub fn leave(&mut self, tree: &mut Tree) {
         if !self.gone {
             self.gone = true;
+            self.history.stop();
+            self.regions.stop(self.nanos);
             tree.leave(&mut self.cells, self.live, self.parts);
         }
     }
@@ -258,7 +311,11 @@ impl Process {
     fn map(&mut self, tree: &mut Tree, piece: Piece) {
         self.ranges.insert(piece);
         if piece.kind == MapKind::Anonymous && piece.len() > 0 {
-            self.born(tree, piece.stack, weight::itself(piece.len()), Class::Mapped);
+            let len = piece.len();
+            self.born(tree, piece.stack, (len, weight::itself(len)), Class::Mapped);
+            if self.regions.is_used() {
+                self.tell_regions((piece.start, true), piece.stack, weight::itself(len));
+            }
         }
     }
 
@@ -272,12 +329,27 @@ impl Process {
         for piece in cut.after.iter().filter(anonymous) {
             self.appears(tree, piece.stack, weight::itself(piece.len()), Class::Mapped);
         }
+        if self.regions.is_used() {
+            self.cut_regions(&cut);
+        }
         let halves = |piece: &&Piece| piece.start < start && start.saturating_add(len) < piece.end;
         for piece in cut.before.iter().filter(anonymous).filter(halves) {
             let more = &mut self.cell(piece.stack).allocated.milliblocks;
             *more = more.wrapping_add(weight::BLOCK);
         }
         cut
+    }
+
+    fn cut_regions(&mut self, cut: &Cut) {
+        for (before, inside) in cut.before.iter().zip(&cut.inside) {
+            if before.kind == MapKind::Anonymous {
+                let rest = cut.after.iter().map(|piece| piece.start);
+                let rest: Vec<u64> = rest
+                    .filter(|start| (before.start..before.end).contains(start))
+                    .collect();
+                self.regions.cut(before.start, weight::itself(inside.len()), &rest);
+            }
+        }
     }
 
     /// What shrinks or moves keeps its origin; what grows is new memory, from the stack that asked for it.
@@ -311,6 +383,9 @@ impl Process {
             self.ranges.insert(piece);
             if piece.kind == MapKind::Anonymous && piece.len() > 0 {
                 self.appears(tree, piece.stack, weight::itself(piece.len()), Class::Mapped);
+                if self.regions.is_used() {
+                    self.tell_regions((piece.start, true), piece.stack, weight::itself(piece.len()));
+                }
             }
         }
     }
@@ -336,6 +411,29 @@ impl Process {
         self.parts.add(class, weight.bytes);
     }
 
+    /// Native bytes that were live last, by stack.
+    pub fn native(&self) -> HashMap<StackId, u64, FxBuildHasher> {
+        let mut sums: HashMap<StackId, u64, FxBuildHasher> = HashMap::default();
+        let blocks = self.blocks.values().filter(|block| !block.allocator.is_python());
+        let blocks = blocks.map(|block| (block.stack, self.recording.weigh(block.size).bytes));
+        let pieces = self.ranges.iter().filter(|piece| piece.kind == MapKind::Anonymous);
+        let pieces = pieces.map(|piece| (piece.stack, weight::itself(piece.len()).bytes));
+        let left = self.left_native.iter().map(|(&stack, &bytes)| (stack, bytes));
+        for (stack, bytes) in blocks.chain(pieces).chain(left) {
+            let sum = sums.entry(stack).or_default();
+            *sum = sum.saturating_add(bytes);
+        }
+        sums
+    }
+
+    /// Takes over what a fold has of a stack's sizes.
+    pub(super) fn restore_sizes(&mut self, stack: StackId, largest: u64, native: u64) {
+        self.cell(stack).largest = largest;
+        if native > 0 {
+            self.left_native.insert(stack, native);
+        }
+    }
+
     /// Takes over what was live when the process left.
     pub(super) fn restore_left(&mut self, stack: StackId, weight: Weight) {
         self.cell(stack).live.add(weight);
@@ -348,6 +446,9 @@ impl Process {
         self.nanos = last_nanos;
         self.unseen_frees = unseen_frees;
         self.gone = gone;
+        if gone {
+            self.history.stop();
+        }
     }
 }
 
@@ -365,6 +466,10 @@ impl Says {
                 self.python = python;
                 self.forked = forked;
                 self.argv = argv.to_vec();
+            }
+            Event::PythonEnds { nanos, over } => {
+                self.python_ends_nanos.get_or_insert(nanos);
+                self.python_ended |= over;
             }
             Event::Lost { events } => self.lost_events = self.lost_events.saturating_add(events),
             Event::Note { text } => self.notes.push(String::from_utf8_lossy(text).into_owned()),

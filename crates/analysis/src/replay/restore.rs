@@ -61,6 +61,17 @@ pub(super) fn restore(process: &mut Process, tree: &mut Tree, event: &Event<'_>)
             };
             tree.restore_saved(cell, saved);
         }
+        Event::Sizes {
+            stack,
+            largest_bytes,
+            native_bytes,
+        } => process.restore_sizes(stack, largest_bytes, native_bytes),
+        Event::History {
+            origin_nanos,
+            width_nanos,
+        } => process.history.restore(origin_nanos, width_nanos),
+        Event::Sample { bytes } => process.history.restore_sample(bytes),
+        Event::Level { stack, bytes } => process.history.restore_level(stack, bytes),
         Event::ProcessPeak {
             bytes,
             milliblocks,
@@ -83,6 +94,17 @@ pub(super) fn restore(process: &mut Process, tree: &mut Tree, event: &Event<'_>)
         } => tree.restore_peak([python_bytes, native_bytes, mapped_bytes], nanos, now),
         Event::End { max_rss_bytes } => process.says.max_rss_bytes = Some(max_rss_bytes),
         Event::String { .. } | Event::Code { .. } | Event::Stack { .. } => process.stacks.define(event),
+        Event::Process { python, .. } => {
+            process.regions.set_python(python);
+            process.says.event(event);
+        }
+        Event::Region { .. }
+        | Event::RegionTotals { .. }
+        | Event::RegionOpen { .. }
+        | Event::RegionAmount { .. }
+        | Event::RegionSpan { .. }
+        | Event::RegionOwner { .. }
+        | Event::RegionLeft { .. } => process.regions.restore(event),
         _ => process.says.event(event),
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct Cell {
     /// Ever allocated.
     pub allocated: Weight,
     pub epoch: u64,
+    /// The largest block or mapping ever allocated, in bytes.
+    pub largest: u64,
 }
 
 impl Cell {
@@ -164,6 +166,11 @@ impl Tree {
             (self.peak_live, self.peak_parts)
         };
         (live, parts.bytes(), self.highest_nanos)
+    }
+
+    /// Live bytes of each [`Class`] now.
+    pub fn live_parts(&self) -> [u64; 3] {
+        self.parts.bytes()
     }
 
     /// Whether nothing has changed since the peak.

@@ -24,8 +24,12 @@ fn amount(kib: u64, blocks: u64) -> Amount {
 }
 
 #[test]
-fn version_1_exact() {
-    let analysis = fixture("v1/exact");
+fn exact_captures_of_all_versions() {
+    check_exact(&fixture("v1/exact"));
+    check_exact(&fixture("v2/exact"));
+}
+
+fn check_exact(analysis: &Analysis) {
     assert!(analysis.exact);
     assert_eq!(analysis.interval_bytes, 0);
     assert_eq!(analysis.warnings, [""; 0]);
@@ -86,8 +90,12 @@ fn version_1_exact() {
 }
 
 #[test]
-fn version_1_folded() {
-    let analysis = fixture("v1/folded");
+fn folded_captures_of_all_versions() {
+    check_folded(&fixture("v1/folded"));
+    check_folded(&fixture("v2/folded"));
+}
+
+fn check_folded(analysis: &Analysis) {
     assert!(!analysis.exact);
     assert_eq!(analysis.interval_bytes, 64 * KIB);
     assert_eq!(
@@ -112,4 +120,35 @@ fn version_1_folded() {
     assert_eq!((sample.bytes, sample.blocks), (65_586, 656));
     assert!(sample.error_bytes() > 65_000 && sample.error_bytes() < 66_000);
     assert_eq!(process.end, sample);
+}
+
+#[test]
+fn version_2_regions() {
+    let analysis = fixture("v2/regions");
+    let [process] = &analysis.processes[..] else {
+        panic!("one process")
+    };
+    let [thread, outer, inner] = &process.regions[..] else {
+        panic!("three regions: {:?}", process.regions)
+    };
+    assert_eq!([&thread.name, &outer.name, &inner.name], ["worker", "outer", "inner"]);
+    // Its thread did not leave it.
+    assert_eq!((thread.entries, thread.unfinished, thread.nanos), (1, 1, 1_000_000));
+    assert_eq!(
+        (thread.peak, thread.kept, thread.churn),
+        (amount(50, 1), amount(50, 1), amount(0, 0))
+    );
+    // What the inner one did was done in the outer one too; the other thread's block was not.
+    assert_eq!((outer.entries, outer.unfinished, outer.nanos), (1, 0, 3_000_000));
+    assert_eq!((outer.peak, outer.kept), (amount(700, 2), amount(300, 1)));
+    assert_eq!((outer.churn, outer.freed), (amount(400, 1), amount(100, 1)));
+    assert_eq!(outer.growth_bytes(), 200 * KIB as i64);
+    assert_eq!(
+        (inner.peak, inner.kept, inner.churn),
+        (amount(300, 1), amount(300, 1), amount(0, 0))
+    );
+    // It freed a block of the outer one, and one from before.
+    assert_eq!((inner.freed, inner.growth_bytes()), (amount(500, 2), -200 * KIB as i64));
+    assert_eq!((outer.heap_peak, inner.heap_peak), (amount(800, 3), amount(800, 3)));
+    assert_eq!(inner.spans_nanos, [(START + 2_000_000, START + 3_000_000)]);
 }

@@ -229,12 +229,13 @@ fn a_newer_version_is_an_error() {
     write(folder.path(), 6, 0, 0, State::Ended, &[process(1), END]);
     let path = write(folder.path(), 7, 0, 0, State::Ended, &[process(1), END]);
     let mut bytes = std::fs::read(&path).unwrap();
-    bytes[8] = 2;
+    let newer = deadweight_capture::wire::VERSION + 1;
+    bytes[8..12].copy_from_slice(&newer.to_le_bytes());
     std::fs::write(&path, bytes).unwrap();
     let error = analysed(folder.path()).unwrap_err();
     assert!(matches!(
         error,
-        Error::Capture(deadweight_capture::Error::NewerVersion { found: 2, .. })
+        Error::Capture(deadweight_capture::Error::NewerVersion { found, .. }) if found == newer
     ));
     assert!(error.to_string().contains("update deadweight"));
 }

@@ -3,8 +3,8 @@
 use crate::varint::{get, unzigzag};
 use crate::wire::{frame_kind, label_kind, tag};
 use crate::{
-    Addr, Allocator, CodeId, EdgeLabel, Event, Frame, HeapObject, LineTableKind, MapKind, RootKind, StackId,
-    StackTotals, StringId, TypeId,
+    Addr, Allocator, Cause, CodeId, EdgeLabel, Event, Frame, HeapObject, LineTableKind, MapKind, RegionAmount,
+    RootKind, StackId, StackTotals, StringId, TypeId,
 };
 
 /// Decodes one chunk; mirrors what `write::SegmentWriter` keeps as "the last".
@@ -208,6 +208,10 @@ impl<'a> Decoder<'a> {
             tag::END => Event::End {
                 max_rss_bytes: self.number()?,
             },
+            tag::PYTHON_ENDS => Event::PythonEnds {
+                nanos: self.number()?,
+                over: self.number()? & 1 != 0,
+            },
             tag::TOTALS => Event::Totals(StackTotals {
                 stack: StackId(self.small()?),
                 allocated_bytes: self.number()?,
@@ -253,6 +257,22 @@ impl<'a> Decoder<'a> {
                 }
             }
             tag::WARNING => Event::Warning { text: self.text()? },
+            tag::SIZES => Event::Sizes {
+                stack: StackId(self.small()?),
+                largest_bytes: self.number()?,
+                native_bytes: self.number()?,
+            },
+            tag::HISTORY => Event::History {
+                origin_nanos: self.number()?,
+                width_nanos: self.number()?,
+            },
+            tag::SAMPLE => Event::Sample { bytes: self.number()? },
+            tag::LEVEL => Event::Level {
+                stack: StackId(self.small()?),
+                bytes: self.number()?,
+            },
+            tag::REGION_ENTER | tag::REGION_LEAVE | tag::REGION => self.region(kind)?,
+            tag::REGION_TOTALS..=tag::REGION_SPAN | tag::REGION_OWNER | tag::REGION_LEFT => self.folded_region(kind)?,
             tag::SNAPSHOT => Event::Snapshot { number: self.small()? },
             tag::HEAP_TYPE => Event::HeapType {
                 id: TypeId(self.small()?),
@@ -268,12 +288,73 @@ impl<'a> Decoder<'a> {
                 to: self.addr()?,
                 offset: self.small()?,
             },
+            tag::HEAP_CAUSE => Event::HeapCause {
+                cause: Cause::from_wire(self.number()?).ok_or("an unknown cause of a snapshot")?,
+                label: self.text()?,
+            },
             tag::HEAP_END => Event::HeapEnd {
                 objects: self.number()?,
                 failed: self.number()?,
                 pause_nanos: self.number()?,
             },
             _ => return Err("an unknown event"),
+        })
+    }
+
+    fn region(&mut self, kind: u8) -> Result<Event<'a>, &'static str> {
+        let number = self.small()?;
+        Ok(match kind {
+            tag::REGION_ENTER => Event::RegionEnter {
+                number,
+                outer: self.small()?,
+                name: StringId(self.small()?),
+            },
+            tag::REGION_LEAVE => Event::RegionLeave { number },
+            _ => Event::Region { number },
+        })
+    }
+
+    fn folded_region(&mut self, kind: u8) -> Result<Event<'a>, &'static str> {
+        Ok(match kind {
+            tag::REGION_TOTALS => Event::RegionTotals {
+                track: self.small()?,
+                name: StringId(self.small()?),
+                entries: self.number()?,
+                unfinished: self.number()?,
+                nanos: self.number()?,
+            },
+            tag::REGION_OPEN => Event::RegionOpen {
+                track: self.small()?,
+                number: self.small()?,
+                outer: self.small()?,
+                name: StringId(self.small()?),
+                entered_nanos: self.number()?,
+                code: CodeId(self.small()?),
+                repeated: self.number()? & 1 == 1,
+            },
+            tag::REGION_AMOUNT => Event::RegionAmount {
+                kind: RegionAmount::from_wire(self.number()?).ok_or("an unknown amount of a region")?,
+                bytes: self.number()?,
+                milliblocks: self.number()?,
+                variance: self.number()?,
+            },
+            tag::REGION_SPAN => Event::RegionSpan {
+                track: self.small()?,
+                name: StringId(self.small()?),
+                first_nanos: self.number()?,
+                last_nanos: self.number()?,
+            },
+            tag::REGION_OWNER => Event::RegionOwner {
+                addr: self.addr()?,
+                track: self.small()?,
+                number: self.small()?,
+                mapping: self.number()? & 1 == 1,
+            },
+            _ => Event::RegionLeft {
+                track: self.small()?,
+                number: self.small()?,
+                outer: self.small()?,
+            },
         })
     }
 
@@ -300,7 +381,7 @@ impl<'a> Decoder<'a> {
             label_kind::INDEX => EdgeLabel::Index(self.small()?),
             label_kind::MEMBER => EdgeLabel::Member,
             label_kind::LOCAL => EdgeLabel::Local(StringId(self.small()?)),
-            label_kind::CLOSURE => EdgeLabel::Closure(self.small()?),
+            label_kind::CLOSURE => EdgeLabel::Closure(StringId(self.small()?)),
             label_kind::TYPE => EdgeLabel::Type,
             label_kind::UNNAMED => EdgeLabel::Unnamed(self.small()?),
             label_kind::WEAK => EdgeLabel::Weak,

@@ -2,6 +2,7 @@
 
 use super::event::Decoder;
 use crate::wire::{self, State};
+use crate::write::Requests;
 use crate::{Error, Event};
 
 /// What a segment's header says.
@@ -23,6 +24,10 @@ pub struct SegmentHeader {
     pub start_nanos: u64,
     /// What became of its writer.
     pub state: State,
+    /// Requests for heap snapshots.
+    pub requests: Requests,
+    /// Process id of the last heap snapshot's writer, or 0.
+    pub snapshot_writer: u32,
 }
 
 /// How the events of a segment ended.
@@ -112,6 +117,13 @@ impl<'a> Segment<'a> {
                 start_nanos: u64_at(bytes, 48)?,
                 state: State::from_wire(u32_at(bytes, wire::HEADER_STATE)?).unwrap_or_default(),
                 always_bytes: u64_at(bytes, wire::HEADER_ALWAYS)?,
+                requests: Requests {
+                    asked: u32_at(bytes, wire::HEADER_ASKED)?,
+                    answered: u32_at(bytes, wire::HEADER_ANSWERED)?,
+                    answer: u32_at(bytes, wire::HEADER_ANSWER)?,
+                    noticed: u32_at(bytes, wire::HEADER_NOTICED)?,
+                },
+                snapshot_writer: u32_at(bytes, wire::HEADER_WRITER)?,
             };
             Some((header, u32_at(bytes, 12)?, u64_at(bytes, 16)?))
         };

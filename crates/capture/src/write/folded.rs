@@ -52,6 +52,26 @@ impl SegmentWriter<'_> {
         self.event(tag::FOLDED, &[first_nanos, last_nanos, unseen_frees, flags], &[])
     }
 
+    /// Folded: the largest block of a stack, and native bytes left.
+    pub fn sizes(&mut self, stack: StackId, largest: u64, native: u64) -> Result<(), Full> {
+        self.event(tag::SIZES, &[u64::from(stack.0), largest, native], &[])
+    }
+
+    /// Folded: where the samples over time begin, and their distance.
+    pub fn history(&mut self, origin_nanos: u64, width_nanos: u64) -> Result<(), Full> {
+        self.event(tag::HISTORY, &[origin_nanos, width_nanos], &[])
+    }
+
+    /// Folded: a sample over time.
+    pub fn sample(&mut self, bytes: u64) -> Result<(), Full> {
+        self.event(tag::SAMPLE, &[bytes], &[])
+    }
+
+    /// Folded: what one stack had live in the last sample.
+    pub fn level(&mut self, stack: StackId, bytes: u64) -> Result<(), Full> {
+        self.event(tag::LEVEL, &[u64::from(stack.0), bytes], &[])
+    }
+
     /// Folded: a sentence about what could not be read.
     pub fn warning(&mut self, text: &[u8]) -> Result<(), Full> {
         self.event(tag::WARNING, &[text.len() as u64], text)
@@ -114,6 +134,7 @@ impl SegmentWriter<'_> {
             Event::Stack { id, parent, frame } => self.stack(id, parent, frame),
             Event::Lost { events } => self.lost(events),
             Event::Note { text } => self.note(text),
+            Event::PythonEnds { nanos, over } => self.python_ends(nanos, over),
             Event::End { max_rss_bytes } => self.end(max_rss_bytes),
             Event::Totals(ref totals) => self.totals(totals),
             Event::ProcessPeak {
@@ -148,6 +169,27 @@ impl SegmentWriter<'_> {
                 tail_open,
             } => self.folded(first_nanos, last_nanos, unseen_frees, gone, tail_open),
             Event::Warning { text } => self.warning(text),
+            Event::Sizes {
+                stack,
+                largest_bytes,
+                native_bytes,
+            } => self.sizes(stack, largest_bytes, native_bytes),
+            Event::History {
+                origin_nanos,
+                width_nanos,
+            } => self.history(origin_nanos, width_nanos),
+            Event::Sample { bytes } => self.sample(bytes),
+            Event::Level { stack, bytes } => self.level(stack, bytes),
+            Event::RegionEnter { number, outer, name } => self.region_enter(number, outer, name),
+            Event::RegionLeave { number } => self.region_leave(number),
+            Event::Region { number } => self.region(number),
+            Event::RegionTotals { .. }
+            | Event::RegionOpen { .. }
+            | Event::RegionAmount { .. }
+            | Event::RegionSpan { .. }
+            | Event::RegionOwner { .. }
+            | Event::RegionLeft { .. } => self.folded_region(event),
+            Event::HeapCause { cause, label } => self.heap_cause(cause, label),
             Event::Snapshot { number } => self.snapshot(number),
             Event::HeapType { id, name } => self.heap_type(id, name),
             Event::HeapObject(ref object) => self.heap_object(object),

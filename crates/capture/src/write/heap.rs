@@ -3,7 +3,7 @@
 use super::{Full, SegmentWriter, store};
 use crate::varint::put;
 use crate::wire::{label_kind, tag};
-use crate::{Addr, EdgeLabel, HeapObject, RootKind, StringId, TypeId};
+use crate::{Addr, Cause, EdgeLabel, HeapObject, RootKind, StringId, TypeId};
 
 impl SegmentWriter<'_> {
     /// A snapshot was taken at this point.
@@ -34,7 +34,7 @@ impl SegmentWriter<'_> {
             EdgeLabel::Index(index) => (label_kind::INDEX, Some(index)),
             EdgeLabel::Member => (label_kind::MEMBER, None),
             EdgeLabel::Local(name) => (label_kind::LOCAL, Some(name.0)),
-            EdgeLabel::Closure(index) => (label_kind::CLOSURE, Some(index)),
+            EdgeLabel::Closure(name) => (label_kind::CLOSURE, Some(name.0)),
             EdgeLabel::Type => (label_kind::TYPE, None),
             EdgeLabel::Unnamed(ordinal) => (label_kind::UNNAMED, Some(ordinal)),
             EdgeLabel::Weak => (label_kind::WEAK, None),
@@ -59,6 +59,11 @@ impl SegmentWriter<'_> {
     /// The snapshot is complete.
     pub fn heap_end(&mut self, objects: u64, failed: u64, pause_nanos: u64) -> Result<(), Full> {
         self.event(tag::HEAP_END, &[objects, failed, pause_nanos], &[])
+    }
+
+    /// Why the snapshot was taken, and what the program calls it.
+    pub fn heap_cause(&mut self, cause: Cause, label: &[u8]) -> Result<(), Full> {
+        self.event(tag::HEAP_CAUSE, &[cause as u64, label.len() as u64], label)
     }
 
     #[inline(always)]

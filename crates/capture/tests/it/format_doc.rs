@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use deadweight_capture::wire::{self, State, tag};
-use deadweight_capture::write::{SegmentInfo, SegmentWriter};
+use deadweight_capture::write::{Requests, SegmentInfo, SegmentWriter};
 
 fn doc() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/format.md");
@@ -50,6 +50,13 @@ fn sample() -> Vec<u8> {
         interval_bytes: 104,
         always_bytes: 105,
         start_nanos: 106,
+        requests: Requests {
+            asked: 107,
+            answered: 108,
+            answer: 109,
+            noticed: 110,
+        },
+        snapshot_writer: 111,
     };
     let mut writer = SegmentWriter::begin(&mut bytes, &info).unwrap();
     writer.set_state(State::NoMemory);
@@ -76,6 +83,11 @@ fn the_segment_header_is_as_documented() {
         ("checksum", crc),
         ("state", State::NoMemory as u64),
         ("always", 105),
+        ("asked", 107),
+        ("answered", 108),
+        ("answer", 109),
+        ("noticed", 110),
+        ("writer", 111),
     ]);
     let rows = table("Segment header");
     let mut found = BTreeMap::new();
@@ -96,6 +108,11 @@ fn the_segment_header_is_as_documented() {
     assert_eq!(at("checksum"), wire::HEADER_CRC);
     assert_eq!(at("state"), wire::HEADER_STATE);
     assert_eq!(at("always"), wire::HEADER_ALWAYS);
+    assert_eq!(at("asked"), wire::HEADER_ASKED);
+    assert_eq!(at("answered"), wire::HEADER_ANSWERED);
+    assert_eq!(at("answer"), wire::HEADER_ANSWER);
+    assert_eq!(at("noticed"), wire::HEADER_NOTICED);
+    assert_eq!(at("writer"), wire::HEADER_WRITER);
     assert_eq!(at("checksum"), wire::HEADER_CHECKED);
 }
 
@@ -139,6 +156,7 @@ fn the_events_are_as_documented() {
         ("Lost", tag::LOST),
         ("Note", tag::NOTE),
         ("End", tag::END),
+        ("PythonEnds", tag::PYTHON_ENDS),
         ("Totals", tag::TOTALS),
         ("ProcessPeak", tag::PROCESS_PEAK),
         ("TreePeak", tag::TREE_PEAK),
@@ -146,13 +164,27 @@ fn the_events_are_as_documented() {
         ("Left", tag::LEFT),
         ("Folded", tag::FOLDED),
         ("Warning", tag::WARNING),
+        ("Sizes", tag::SIZES),
+        ("History", tag::HISTORY),
+        ("Sample", tag::SAMPLE),
+        ("Level", tag::LEVEL),
         ("Snapshot", tag::SNAPSHOT),
+        ("RegionEnter", tag::REGION_ENTER),
+        ("RegionLeave", tag::REGION_LEAVE),
+        ("Region", tag::REGION),
+        ("RegionTotals", tag::REGION_TOTALS),
+        ("RegionOpen", tag::REGION_OPEN),
+        ("RegionAmount", tag::REGION_AMOUNT),
+        ("RegionSpan", tag::REGION_SPAN),
+        ("RegionOwner", tag::REGION_OWNER),
+        ("RegionLeft", tag::REGION_LEFT),
         ("HeapType", tag::HEAP_TYPE),
         ("HeapObject", tag::HEAP_OBJECT),
         ("HeapEdge", tag::HEAP_EDGE),
         ("HeapRoot", tag::HEAP_ROOT),
         ("HeapWord", tag::HEAP_WORD),
         ("HeapEnd", tag::HEAP_END),
+        ("HeapCause", tag::HEAP_CAUSE),
     ]);
     let rows = table("Events");
     let (alloc, others) = rows.split_first().unwrap();

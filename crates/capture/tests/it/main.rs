@@ -4,3 +4,4 @@ mod damage;
 mod format_doc;
 mod random;
 mod round_trip;
+mod timeline;

@@ -2,9 +2,9 @@
 
 use deadweight_capture::read::{Events, Segment};
 use deadweight_capture::wire::State;
-use deadweight_capture::write::{SegmentInfo, SegmentWriter};
+use deadweight_capture::write::{Requests, SegmentInfo, SegmentWriter};
 use deadweight_capture::{
-    Addr, Allocator, CodeId, Event, Frame, LineTableKind, MapKind, StackId, StackTotals, StringId,
+    Addr, Allocator, CodeId, Event, Frame, LineTableKind, MapKind, RegionAmount, StackId, StackTotals, StringId,
 };
 use proptest::prelude::*;
 
@@ -38,7 +38,7 @@ fn stack() -> impl Strategy<Value = StackId> {
 
 fn blocks() -> impl Strategy<Value = Event<'static>> {
     let allocator = (0u8..4).prop_map(|number| Allocator::from_wire(number).unwrap());
-    let kind = (0u8..3).prop_map(|number| MapKind::from_wire(number).unwrap());
+    let kind = (0u8..4).prop_map(|number| MapKind::from_wire(number).unwrap());
     prop_oneof![
         8 => (addr(), any::<u64>(), stack(), allocator)
             .prop_map(|(addr, size, stack, allocator)| Event::Alloc { addr, size, stack, allocator }),
@@ -84,6 +84,7 @@ fn definitions() -> impl Strategy<Value = Event<'static>> {
         any::<u64>().prop_map(|events| Event::Lost { events }),
         text(0..100).prop_map(|text| Event::Note { text }),
         any::<u64>().prop_map(|max_rss_bytes| Event::End { max_rss_bytes }),
+        (any::<u64>(), any::<bool>()).prop_map(|(nanos, over)| Event::PythonEnds { nanos, over }),
     ]
 }
 
@@ -136,6 +137,70 @@ fn folded() -> impl Strategy<Value = Event<'static>> {
             }
         ),
         text(0..100).prop_map(|text| Event::Warning { text }),
+        (any::<u32>(), any::<[u64; 2]>()).prop_map(|(stack, [largest_bytes, native_bytes])| Event::Sizes {
+            stack: StackId(stack),
+            largest_bytes,
+            native_bytes,
+        }),
+        any::<[u64; 2]>().prop_map(|[origin_nanos, width_nanos]| Event::History {
+            origin_nanos,
+            width_nanos,
+        }),
+        any::<u64>().prop_map(|bytes| Event::Sample { bytes }),
+        (any::<u32>(), any::<u64>()).prop_map(|(stack, bytes)| Event::Level {
+            stack: StackId(stack),
+            bytes,
+        }),
+    ]
+}
+
+fn regions() -> impl Strategy<Value = Event<'static>> {
+    let kind = (0u64..6).prop_map(|number| RegionAmount::from_wire(number).unwrap());
+    prop_oneof![
+        any::<[u32; 3]>().prop_map(|[number, outer, name]| Event::RegionEnter {
+            number,
+            outer,
+            name: StringId(name),
+        }),
+        any::<u32>().prop_map(|number| Event::RegionLeave { number }),
+        any::<u32>().prop_map(|number| Event::Region { number }),
+        any::<([u32; 2], [u64; 3])>().prop_map(|([track, name], [entries, unfinished, nanos])| Event::RegionTotals {
+            track,
+            name: StringId(name),
+            entries,
+            unfinished,
+            nanos,
+        }),
+        any::<([u32; 5], u64, bool)>().prop_map(|([track, number, outer, name, code], entered_nanos, repeated)| {
+            Event::RegionOpen {
+                track,
+                number,
+                outer,
+                name: StringId(name),
+                entered_nanos,
+                code: CodeId(code),
+                repeated,
+            }
+        }),
+        (kind, any::<[u64; 3]>()).prop_map(|(kind, [bytes, milliblocks, variance])| Event::RegionAmount {
+            kind,
+            bytes,
+            milliblocks,
+            variance,
+        }),
+        any::<([u32; 2], [u64; 2])>().prop_map(|([track, name], [first_nanos, last_nanos])| Event::RegionSpan {
+            track,
+            name: StringId(name),
+            first_nanos,
+            last_nanos,
+        }),
+        (addr(), any::<([u32; 2], bool)>()).prop_map(|(addr, ([track, number], mapping))| Event::RegionOwner {
+            addr,
+            track,
+            number,
+            mapping,
+        }),
+        any::<[u32; 3]>().prop_map(|[track, number, outer]| Event::RegionLeft { track, number, outer }),
     ]
 }
 
@@ -145,6 +210,7 @@ pub fn event() -> impl Strategy<Value = Event<'static>> {
         20 => blocks(),
         7 => definitions(),
         3 => folded(),
+        3 => regions(),
         // Now and then a text that fills half a chunk.
         1 => text(30_000..40_000).prop_map(|text| Event::Note { text }),
     ]
@@ -165,6 +231,13 @@ pub const INFO: SegmentInfo = SegmentInfo {
     interval_bytes: 65_536,
     always_bytes: 1 << 20,
     start_nanos: START_NANOS,
+    requests: Requests {
+        asked: 8,
+        answered: 6,
+        answer: 5,
+        noticed: 7,
+    },
+    snapshot_writer: 9,
 };
 
 /// A segment with these events; sealed if the state is one in which the writer has left it.

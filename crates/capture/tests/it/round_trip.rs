@@ -82,6 +82,8 @@ fn the_header_comes_back() {
         interval_bytes: header.interval_bytes,
         always_bytes: header.always_bytes,
         start_nanos: header.start_nanos,
+        requests: header.requests,
+        snapshot_writer: header.snapshot_writer,
     };
     assert_eq!((found, header.state), (INFO, State::NoMemory));
 }

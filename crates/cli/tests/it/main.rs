@@ -2,9 +2,14 @@
 
 mod agent_file;
 mod arguments;
+mod check;
+mod diff;
+mod heap;
 mod interpreters;
+mod live;
 mod output;
 mod report;
 mod session;
 mod signals;
 mod transparency;
+mod watch;

@@ -16,6 +16,8 @@ pub struct Case<'a> {
     pub wrapper: &'a [&'a str],
     /// Whether recording has to stop in this case, which the agent may say on standard error.
     pub may_stop: bool,
+    /// How to record.
+    pub modes: &'a [Mode],
 }
 
 impl<'a> Case<'a> {
@@ -26,6 +28,7 @@ impl<'a> Case<'a> {
             variables: &[],
             wrapper: &[],
             may_stop: false,
+            modes: &[Mode::Exact, Mode::Sampled(1)],
         }
     }
 }
@@ -75,7 +78,7 @@ pub fn check_case(python: &Python, case: &Case<'_>, findings: &mut Findings) {
     let Some(bare) = findings.take(what, finish(plain(python, here.path()))) else {
         return;
     };
-    for mode in [Mode::Exact, Mode::Sampled(1)] {
+    for &mode in case.modes {
         let here = folder();
         let what = format!("{what}, {mode:?}");
         let Some(ended) = findings.take(&what, finish(around(python, mode, here.path()))) else {

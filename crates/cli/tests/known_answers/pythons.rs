@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 use crate::skips::{absent, say};
 
@@ -107,8 +107,27 @@ impl Findings {
     }
 }
 
+/// Whether a test needs the machine for itself: tests share it, those that depend on time do not.
+static MACHINE: RwLock<()> = RwLock::new(());
+
 /// Runs a test's body with every Python, and fails afterwards if it found something wrong with any.
 pub fn each(test: &str, body: impl Fn(&Python, &mut Findings)) {
+    each_in_turn(test, |python, findings| {
+        let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+        body(python, findings);
+    });
+}
+
+/// As [`each`], while no other test runs: what the body sees depends on how fast programs, snapshots and the supervisor's
+/// looks are, and two busy cores make a third program wait.
+pub fn each_alone(test: &str, body: impl Fn(&Python, &mut Findings)) {
+    each_in_turn(test, |python, findings| {
+        let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+        body(python, findings);
+    });
+}
+
+fn each_in_turn(test: &str, body: impl Fn(&Python, &mut Findings)) {
     let mut failures = Vec::new();
     for python in all() {
         let mut findings = Findings::default();

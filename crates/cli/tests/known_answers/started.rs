@@ -15,8 +15,8 @@ use crate::pythons::Python;
 
 pub const DEADWEIGHT: &str = env!("CARGO_BIN_EXE_deadweight");
 
-/// Nothing here takes more than a few seconds: what takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(20);
+/// Nothing here takes more than a few seconds on a machine of its own: what takes this long hangs.
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// The known-answer programs that other tests share.
 pub fn shared_program(name: &str) -> PathBuf {
@@ -30,6 +30,11 @@ pub fn own_program(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/known_answers/programs")
         .join(format!("{name}.py"))
+}
+
+/// Where `import deadweight` is found.
+pub fn python_package() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python")
 }
 
 /// A command in a known environment, so that runs can be repeated and compared.
@@ -112,6 +117,27 @@ impl Started {
             err,
             readers,
         }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has printed this.
+    ///
+    /// # Errors
+    /// If it does not, or ends before.
+    pub fn await_output(&mut self, text: &str) -> Result<(), String> {
+        let start = Instant::now();
+        while !self.printed().contains(text) {
+            let ended = self.child.try_wait().expect("the child is ours").is_some();
+            if start.elapsed() > LIMIT || ended {
+                return Err(format!("does not print {text:?}; {}", self.tail()));
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        }
+        Ok(())
     }
 
     /// What it has printed so far.

@@ -5,6 +5,9 @@ use crate::heap::{Context, TypeFacts, variables};
 use crate::layout::VariablesLayout;
 use crate::memory::{Memory, is_plausible};
 
+/// A closure has no more cells than this.
+const MAX_CELLS: u64 = 256;
+
 /// The name of cell `index` of the closure of the function at `function`: address of a `str`.
 pub fn closure_name<M: Memory>(ctx: Context<'_, M>, function: u64, index: u64) -> Option<u64> {
     let code = is_plausible(function).then(|| ctx.address(function, ctx.layout.heap.function.code.into()))??;
@@ -35,8 +38,27 @@ pub fn closure_name<M: Memory>(ctx: Context<'_, M>, function: u64, index: u64) -
     }
 }
 
+/// Gives the cells of the closure of the function at `function`, each with its variable's name (address of a `str`), to
+/// `each`. Reads nothing more of a function without a closure.
+pub fn closure<M: Memory>(ctx: Context<'_, M>, function: u64, each: &mut impl FnMut(u64, u64)) -> Option<()> {
+    let members = ctx.layout.heap.function.members;
+    let (_, offset) = members.iter().find(|(name, _)| *name == "__closure__")?;
+    let cells = ctx.address(function, u64::from(*offset))?;
+    for index in 0..u64::try_from(ctx.var_size(cells)?).ok()?.min(MAX_CELLS) {
+        if let (Some(cell), Some(name)) = (
+            variables::tuple_item(ctx, cells, index),
+            closure_name(ctx, function, index),
+        ) {
+            each(cell, name);
+        }
+    }
+    Some(())
+}
+
 /// The references of the `lru_cache` wrapper at `wrapper`: its function, its dict of entries, and the entries'
-/// values and keys, which are in links of a ring that begins inside the wrapper.
+/// values and keys, which are in links of a ring that begins inside the wrapper. It owns the links, too, though
+/// `tp_traverse` does not visit them (`bounded_lru_cache_wrapper` of `Modules/_functoolsmodule.c`): without that
+/// reference every entry would look as if something unknown held it.
 pub(crate) fn lru_cache<M: Memory>(
     ctx: Context<'_, M>,
     facts: &TypeFacts,
@@ -61,6 +83,10 @@ pub(crate) fn lru_cache<M: Memory>(
         if link == wrapper {
             return Some(());
         }
+        each(Edge {
+            to: link,
+            label: Label::MemberName("root"),
+        });
         lru_link(ctx, link, each);
         previous = link;
     }

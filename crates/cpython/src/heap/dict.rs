@@ -8,7 +8,7 @@ use crate::memory::{Memory, is_plausible};
 
 /// `PyDictObject.ma_keys` and `ma_values`, the same from 3.9 to 3.15.
 const MA_KEYS: u64 = 32;
-const MA_VALUES: u64 = 40;
+pub(crate) const MA_VALUES: u64 = 40;
 /// Tables with more entries are not believed.
 const MAX_ENTRIES: u64 = 1 << 32;
 /// `dk_kind` of a general table.

@@ -1,7 +1,7 @@
 //! The references of one object, with their names.
 
 use crate::heap::types::{flags, offset};
-use crate::heap::{Context, Kind, TypeFacts, code, dict, instance, sequences, variables};
+use crate::heap::{Context, Kind, TypeFacts, array, code, dict, instance, sequences, variables};
 use crate::memory::{Memory, is_plausible};
 
 /// A name in the memory of the process.
@@ -83,6 +83,10 @@ pub fn named<M: Memory>(
     }
     let heap = &ctx.layout.heap;
     match facts.kind {
+        Kind::Instance | Kind::Other if facts.is_array => {
+            // An array that makes no sense may still have attributes.
+            let _ = array::items(ctx, object, each);
+        }
         Kind::Instance | Kind::Other => {}
         Kind::Dict | Kind::DefaultDict | Kind::OrderedDict | Kind::FrozenDict => dict::edges(ctx, object, each)?,
         Kind::List => sequences::list(ctx, object, each)?,
@@ -151,6 +155,15 @@ pub fn named<M: Memory>(
         });
     }
     Some(())
+}
+
+/// Whether [`named`] gives all references of the object at `object` that `tp_traverse` visits, and no other that the
+/// collector tracks. Right for objects whose type is exactly `dict`, `list`, `tuple`, `set` or `frozenset`.
+///
+/// A dict that shares its keys may have its values inside an instance, which then visits them.
+#[inline]
+pub fn are_all_named<M: Memory>(ctx: Context<'_, M>, facts: &TypeFacts, object: u64) -> bool {
+    facts.kind != Kind::Dict || ctx.mem.u64(object.wrapping_add(dict::MA_VALUES)) == Some(0)
 }
 
 /// The references of a type. A static type of 3.12 and later keeps its dict elsewhere.

@@ -30,6 +30,12 @@ pub fn is_collecting<M: Memory>(mem: &M, layout: &Layout, gc: u64) -> bool {
     mem.u32(gc.wrapping_add(layout.heap.gc.collecting.into())) != Some(0)
 }
 
+/// Whether the collector tracks the object at `object`, which has a header: then it is linked to others.
+#[inline(always)]
+pub fn is_tracked<M: Memory>(mem: &M, object: u64) -> bool {
+    mem.u64(object.wrapping_sub(GC_HEADER)).is_some_and(|next| next != 0)
+}
+
 /// Gives each tracked object to `each`, frozen ones last. `gc` is what [`Interpreters::gc`] says.
 ///
 /// Each link is checked against the link back.

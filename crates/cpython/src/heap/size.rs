@@ -2,7 +2,7 @@
 
 use crate::heap::lists::GC_HEADER;
 use crate::heap::types::{flags, offset};
-use crate::heap::{Context, Kind, TypeFacts, dict, instance, sequences};
+use crate::heap::{Context, Kind, TypeFacts, dict, instance, sequences, variables};
 use crate::memory::Memory;
 
 /// The bytes of one object. What its allocator adds is not counted.
@@ -77,11 +77,13 @@ pub(crate) fn body<M: Memory>(ctx: Context<'_, M>, facts: &TypeFacts, object: u6
     if facts.item_size == 0 {
         return Some(facts.basic_size);
     }
-    let items = if facts.kind == Kind::Int && ctx.layout.heap.tagged_ints {
+    let items = match facts.kind {
         // Zero has room for a digit too.
-        (ctx.mem.u64(object.wrapping_add(16))? >> 3).max(1)
-    } else {
-        ctx.var_size(object)?.unsigned_abs()
+        Kind::Int if ctx.layout.heap.tagged_ints => (ctx.mem.u64(object.wrapping_add(16))? >> 3).max(1),
+        Kind::Frame | Kind::Generator | Kind::Coroutine | Kind::AsyncGenerator if ctx.layout.minor >= 11 => {
+            variables::room(ctx, facts.kind, object).unwrap_or(0)
+        }
+        _ => ctx.var_size(object)?.unsigned_abs(),
     };
     // `bool` says that it is bigger than it is.
     let is_exact_int = facts.kind == Kind::Int && !facts.has(flags::HEAP_TYPE);

@@ -74,6 +74,7 @@ fn noise_is_read_without_a_panic_and_ends() {
                 lists::tracked(&mem, ctx.layout, object, 1000, |_| ());
                 refcount::read(&mem, ctx.layout, object);
                 closure_name(ctx, object, 1);
+                closure(ctx, object, &mut |_, _| ());
             }
         }
     }

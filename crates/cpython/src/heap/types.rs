@@ -1,7 +1,7 @@
 //! What the objects of a type look like.
 
 use crate::heap::known::BY_NAME;
-use crate::heap::{Context, Kind};
+use crate::heap::{Context, Kind, array};
 use crate::memory::{Memory, is_plausible, is_plausible_data};
 
 /// Offsets in `PyTypeObject`, the same from 3.9 to 3.15.
@@ -90,6 +90,8 @@ pub struct TypeFacts {
     pub is_gc: u64,
     /// `ht_cached_keys` of heap types: names of the attributes of its instances; 0 if none.
     pub cached_keys: u64,
+    /// Whether its objects are `numpy.ndarray`s.
+    pub is_array: bool,
     members: [Member; KEPT],
     member_count: usize,
     /// There are more than are kept.
@@ -116,6 +118,7 @@ impl TypeFacts {
             traverse: word(offset::TRAVERSE)?,
             is_gc: word(offset::IS_GC)?,
             cached_keys: 0,
+            is_array: array::is_type(ctx, addr),
             members: [Member::default(); KEPT],
             member_count: 0,
             more_members: false,

@@ -189,6 +189,42 @@ pub(crate) fn frame_object<M: Memory>(ctx: Context<'_, M>, object: u64, each: &m
     Some(())
 }
 
+/// How many entries of variables and evaluation stack the generator, coroutine or frame object at `object` has room for,
+/// from 3.11 on: these have items, but no `ob_size` that counts them. `None` if its code is gone.
+pub(crate) fn room<M: Memory>(ctx: Context<'_, M>, kind: Kind, object: u64) -> Option<u64> {
+    let VariablesLayout::Interpreter {
+        count, object_frame, ..
+    } = ctx.layout.heap.variables
+    else {
+        return None;
+    };
+    let generator = &ctx.layout.heap.generator;
+    let own_code = generator.members.iter().find(|(name, _)| *name == "gi_code");
+    let code = match (kind, own_code) {
+        (Kind::Generator | Kind::Coroutine | Kind::AsyncGenerator, Some((_, at))) => {
+            ctx.address(object, (*at).into())?
+        }
+        _ => {
+            let frame = match kind {
+                Kind::Frame => ctx.address(object, object_frame.into())?,
+                _ => field(object, generator.frame?.frame),
+            };
+            let (FrameChain::CFrame { frames, .. } | FrameChain::Direct { frames, .. }) = &ctx.layout.frames else {
+                return None;
+            };
+            ctx.mem.u64(field(frame, frames.code))? & !frames.code_tag
+        }
+    };
+    if !is_plausible(code) || ctx.type_of(code)? != ctx.known.code_type() {
+        return None;
+    }
+    // `co_stacksize` stands before `co_firstlineno` in all versions.
+    let stack = ctx.mem.u32(field(code, ctx.layout.code.first_line).wrapping_sub(4))?;
+    let variables = ctx.mem.u32(field(code, count))?;
+    let room = u64::from(stack).saturating_add(variables.into());
+    (room <= MAX_ENTRIES).then_some(room)
+}
+
 /// The references of the generator or coroutine at `object`: also those of its frame, if it has one.
 pub(crate) fn generator<M: Memory>(
     ctx: Context<'_, M>,

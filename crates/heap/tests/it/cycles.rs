@@ -129,11 +129,13 @@ fn a_function_that_calls_itself_is_a_cycle_through_its_closure() {
     heap.tracked(0x1000, "function", 136, 1).attr("__closure__", 0x2000);
     heap.tracked(0x2000, "tuple", 48, 1).item(0, 0x3000);
     heap.tracked(0x3000, "cell", 40, 1).attr("cell_contents", 0x1000);
-    let group = &heap.end().answer().cycles[0];
-    assert_eq!(
-        chain(&group.cycle),
-        ["function.__closure__", "tuple[0]", "cell.cell_contents"]
-    );
+    let variable = heap.name("visit");
+    let named = |mut heap: Snapshot| chain(&heap.end().answer().cycles[0].cycle);
+    let mut with_name = heap.clone();
+    with_name.tracked(0x5000, "function", 136, 1);
+    with_name.edge(0x3000, EdgeLabel::Closure(variable), false);
+    assert_eq!(named(heap), ["function.__closure__[0]"]);
+    assert_eq!(named(with_name), ["function.__closure__[0] (visit)"]);
 }
 
 #[test]

@@ -103,6 +103,98 @@ fn one_large_object_is_a_holder() {
 }
 
 #[test]
+fn entries_of_two_caches_of_a_class_are_held_jointly() {
+    let mut heap = Snapshot::new();
+    heap.tracked(0x1000, "module", 72, 1).attr("__dict__", 0x2000);
+    heap.tracked(0x2000, "dict", 300, 1).key("Resolver", 0x3000);
+    heap.tracked(0x3000, "type", 1000, 1).attr("__dict__", 0x4000);
+    heap.tracked(0x4000, "dict", 300, 1)
+        .key("find", 0x5000)
+        .key("search", 0x6000)
+        .key("__init__", 0x7000)
+        .key("resolve", 0x7100)
+        .key("pop", 0x7200);
+    for method in [0x7000, 0x7100, 0x7200] {
+        heap.tracked(method, "function", 150, 1);
+    }
+    for cache in [0x5000, 0x6000] {
+        heap.tracked(cache, "functools._lru_cache_wrapper", 300, 1);
+        for i in 0..12 {
+            heap.edge(0x1_0000 + i * 0x100, EdgeLabel::Member, true);
+        }
+    }
+    for i in 0..12 {
+        let (resolver, schema) = (0x1_0000 + i * 0x100, 0x2_0000 + i * 0x100);
+        heap.tracked(resolver, "validators.Resolver", 48, 2)
+            .attr("schema", schema);
+        heap.tracked(schema, "dict", 2 * MIB, 1);
+    }
+    let answer = heap.interpreter("sys.modules").key("validators", 0x1000).end().answer();
+    let holder = &answer.holders[0];
+    assert_eq!(
+        chain(&holder.path),
+        [
+            "modules['validators']",
+            "module.Resolver",
+            "type.find",
+            "_lru_cache_wrapper (a key or member)"
+        ]
+    );
+    let elements = holder.elements.as_ref().unwrap();
+    assert_eq!(
+        (elements.type_name.as_str(), elements.count),
+        ("validators.Resolver", 12)
+    );
+    assert_eq!(holder.amount.bytes(), elements.bytes);
+    assert!(holder.amount.bytes() >= 24 * MIB);
+    assert_eq!(holder.amount.objects, 24);
+    // What is in a group is not listed again.
+    assert_eq!(answer.holders.len(), 1, "{:?}", answer.holders);
+}
+
+#[test]
+fn a_mapping_of_objects_to_objects_is_a_holder_where_neither_has_half() {
+    let mut heap = Snapshot::new();
+    // Of all bytes each type has less than half, because the dict itself is large.
+    heap.tracked(0x1000, "dict", 50 << 10, 1);
+    for i in 0..10 {
+        let (state, row) = (0x1_0000 + i * 0x100, 0x2_0000 + i * 0x100);
+        let state_name = heap.name("state");
+        heap.edge(state, EdgeLabel::Member, true)
+            .edge(row, EdgeLabel::Item(state_name), true);
+    }
+    for i in 0..10 {
+        let (state, row) = (0x1_0000 + i * 0x100, 0x2_0000 + i * 0x100);
+        heap.plain(state, "orm.State", 45 << 10, 1)
+            .plain(row, "app.Row", 46 << 10, 1);
+    }
+    let answer = heap.frame("main", "pending", 0x1000).end().answer();
+    let elements = answer.holders[0].elements.as_ref().unwrap();
+    assert_eq!((elements.type_name.as_str(), elements.count), ("app.Row", 10));
+}
+
+#[test]
+fn a_holder_has_the_path_of_its_module_whatever_function_runs() {
+    let key = |function: &str, local: u64| {
+        let mut heap = Snapshot::new();
+        heap.tracked(0x1000, "module", 72, 1).attr("__dict__", 0x2000);
+        heap.tracked(0x2000, "dict", 300, 1).key("CACHE", 0x3000);
+        heap.tracked(0x3000, "app.Cache", 48, 2).attr("entries", 0x4000);
+        heap.tracked(0x4000, "list", 1000, 1 + u64::from(local == 0x4000));
+        for i in 0..8 {
+            heap.item(i as u32, 0x1_0000 + i * 0x100);
+        }
+        for i in 0..8 {
+            heap.plain(0x1_0000 + i * 0x100, "app.Entry", MIB, 1);
+        }
+        heap.interpreter("sys.modules").key("app", 0x1000);
+        let answer = heap.frame(function, "self", local).end().answer();
+        answer.holders[0].key.clone()
+    };
+    assert_eq!(key("add", 0x3000), key("sort", 0x4000));
+}
+
+#[test]
 fn the_functions_of_a_module_are_no_elements() {
     let mut heap = Snapshot::new();
     heap.tracked(0x1000, "module", 72, 1).attr("__dict__", 0x2000);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use deadweight_capture::read::{HeapFiles, ProcessId, SegmentFile, heap_file_name};
 use deadweight_capture::write::{SegmentInfo, SegmentWriter};
 use deadweight_capture::{Addr, Allocator, EdgeLabel, Event, HeapObject, RootKind, StackId, StringId, TypeId};
-use deadweight_heap::{Error, SnapshotAnswer, analyse_heap};
+use deadweight_heap::{Error, Heap, SnapshotAnswer, analyse_heap, analyse_within};
 
 /// Owned, because the names in the events are.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ enum Entry {
 }
 
 /// A snapshot in the making.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Snapshot {
     entries: Vec<Entry>,
     names: HashMap<String, u32>,
@@ -162,6 +162,11 @@ impl Snapshot {
         bytes
     }
 
+    /// Opened for questions.
+    pub fn open(&self) -> Heap {
+        with_files(&[&self.bytes()], 0, Heap::open).unwrap()
+    }
+
     /// The answer to it.
     pub fn answer(&self) -> SnapshotAnswer {
         analyse(&[&self.bytes()], 0).unwrap()
@@ -170,6 +175,28 @@ impl Snapshot {
 
 /// The answer to a snapshot of these files.
 pub fn analyse(files: &[&[u8]], number: u32) -> Result<SnapshotAnswer, Error> {
+    with_files(files, number, analyse_heap)
+}
+
+#[test]
+fn what_would_take_too_much_memory_is_not_analysed() {
+    let mut snapshot = Snapshot::new();
+    for at in 1..=1000 {
+        snapshot.tracked(at * 64, "node", 56, 1);
+    }
+    let bytes = snapshot.bytes();
+    let within = |most| with_files(&[&bytes], 0, |files| analyse_within(files, most).map(|_| ()));
+    assert!(within(64 << 20).is_ok());
+    // More than the objects take as they are read, and less than all of the analysis.
+    for most in [10, 60_000, 1 << 20] {
+        match within(most) {
+            Err(Error::NoRoom { needed, .. }) => assert!(needed > most, "{needed} {most}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn with_files<T>(files: &[&[u8]], number: u32, read: impl FnOnce(&HeapFiles) -> T) -> T {
     let folder = tempfile::tempdir().unwrap();
     let process = ProcessId { pid: 7, incarnation: 0 };
     let mut segments = Vec::new();
@@ -183,7 +210,7 @@ pub fn analyse(files: &[&[u8]], number: u32) -> Result<SnapshotAnswer, Error> {
             len: bytes.len() as u64,
         });
     }
-    analyse_heap(&HeapFiles {
+    read(&HeapFiles {
         process,
         number,
         segments,

@@ -3,15 +3,19 @@
 //! How grave one is follows from its share of the highest resident memory alone: high from a quarter and
 //! [`HIGH_LEAST`], medium from a tenth and [`MEDIUM_LEAST`], low below; nothing is said below a hundredth.
 
-mod advice;
+pub(crate) mod advice;
+mod course;
 mod garbage;
 mod holders;
 mod leaks;
+mod pinned;
 
 use std::collections::HashMap;
 
-use deadweight_analysis::Amount;
+use deadweight_analysis::{Amount, Moment};
 use deadweight_heap::{ProcessId, SnapshotAnswer, StackBytes, Step, short_type};
+
+pub(crate) use holders::expression;
 
 use super::finding;
 use crate::model::{Finding, FindingKind, Link, Report, Severity};
@@ -30,6 +34,10 @@ pub(crate) struct Evidence<'a> {
     pub(crate) rows: &'a Rows<'a>,
     /// When the heap was at its highest, nanoseconds of `CLOCK_MONOTONIC`.
     pub(crate) peak_nanos: u64,
+    /// What the resident memory consisted of, in the order of time.
+    pub(crate) moments: &'a [Moment],
+    /// Start of the run and its last event, nanoseconds of `CLOCK_MONOTONIC`.
+    pub(crate) span_nanos: (u64, u64),
 }
 
 /// All findings of these kinds.
@@ -39,11 +47,12 @@ pub(crate) fn find(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
     found.extend(leaks::lost_references(evidence, report));
     found.extend(holders::growing(evidence, report));
     found.extend(leaks::native(evidence, report));
+    found.extend(pinned::find(evidence, report));
     found
 }
 
 /// How grave an amount is; `None` if it is not worth a word.
-fn severity(bytes: u64, report: &Report) -> Option<Severity> {
+pub(super) fn severity(bytes: u64, report: &Report) -> Option<Severity> {
     let whole = report
         .peak
         .rss_bytes

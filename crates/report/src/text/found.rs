@@ -2,17 +2,20 @@
 
 use std::io;
 
+use super::Extent;
 use super::layout::{Page, Paint};
-use crate::model::{Finding, Link, Report, Severity, Site};
+use crate::model::{Finding, FindingKind, Link, Report, Severity, Site};
 use crate::{names, units};
 
 /// Lines where the memory was made.
 const SITES: usize = 2;
+/// Sentences of evidence in the short text.
+const EVIDENCE: usize = 2;
 /// Steps of a chain; of a longer one the middle is left out.
 const STEPS: usize = 8;
 
 /// The findings that should be looked at.
-pub(super) fn grave(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+pub(super) fn grave(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()> {
     let is_grave = |found: &&Finding| found.severity != Severity::Low;
     let grave: Vec<&Finding> = report.findings.iter().filter(is_grave).collect();
     if !grave.is_empty() {
@@ -24,7 +27,7 @@ pub(super) fn grave(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         } else {
             Paint::Yellow
         };
-        page.wrapped((paint, "  ! "), "    ", (Paint::Plain, &names::clean(&found.title)))?;
+        page.wrapped((paint, "  ! "), "    ", (Paint::Plain, &title(found)))?;
         // A cycle is drawn in the title.
         if !found.chain.is_empty() && found.cycle != Some(true) {
             let chain = format!("Held by: {}", drawn(&found.chain));
@@ -33,6 +36,13 @@ pub(super) fn grave(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         if let Some(made) = made(found, report) {
             page.wrapped((Paint::Plain, "    "), "      ", (Paint::Plain, &names::clean(&made)))?;
         }
+        for sentence in evidence(found, extent) {
+            page.wrapped(
+                (Paint::Plain, "    "),
+                "      ",
+                (Paint::Plain, &names::clean(sentence)),
+            )?;
+        }
         if let Some(suggestion) = &found.suggestion {
             page.wrapped((Paint::Plain, "    "), "    ", (Paint::Dim, &names::clean(suggestion)))?;
         }
@@ -40,8 +50,46 @@ pub(super) fn grave(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
+/// The title with the kind, as `deadweight explain` takes it.
+fn title(found: &Finding) -> String {
+    format!("{} [{}]", names::clean(&found.title), found.kind.word())
+}
+
+/// The sentences of evidence that there is room for.
+fn evidence<'a>(found: &'a Finding, extent: &Extent) -> &'a [String] {
+    let room = if extent.tables { usize::MAX } else { EVIDENCE };
+    &found.evidence[..found.evidence.len().min(room)]
+}
+
+/// The findings that a healthy run may have.
+pub(super) fn notes(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()> {
+    let is_note = |found: &&Finding| found.severity == Severity::Low;
+    let notes: Vec<&Finding> = report.findings.iter().filter(is_note).collect();
+    if !notes.is_empty() {
+        page.heading("Good to know:")?;
+    }
+    for (number, found) in notes.into_iter().enumerate() {
+        page.wrapped((Paint::Plain, "  - "), "    ", (Paint::Plain, &title(found)))?;
+        if extent.tables {
+            for sentence in &found.evidence {
+                page.wrapped(
+                    (Paint::Plain, "    "),
+                    "      ",
+                    (Paint::Plain, &names::clean(sentence)),
+                )?;
+            }
+        }
+        // In the short text, the largest spike has its remedy too: often it is all that there is to say.
+        let has_remedy = extent.tables || number == 0 && found.kind == FindingKind::PeakSpike;
+        if let Some(suggestion) = found.suggestion.as_ref().filter(|_| has_remedy) {
+            page.wrapped((Paint::Plain, "    "), "    ", (Paint::Dim, &names::clean(suggestion)))?;
+        }
+    }
+    Ok(())
+}
+
 /// `frame main<local titles> → list[0]`.
-fn drawn(chain: &[Link]) -> String {
+pub(crate) fn drawn(chain: &[Link]) -> String {
     let step = |link: &Link| format!("{}{}", link.type_name, link.edge);
     let mut steps: Vec<String> = chain.iter().map(step).collect();
     if steps.len() > STEPS {
@@ -51,8 +99,17 @@ fn drawn(chain: &[Link]) -> String {
     steps.join(" → ")
 }
 
-/// Where the memory of a finding out of heap snapshots was made, by the user's lines.
+/// Where the memory was made, by the user's lines: of findings out of heap snapshots, and of a program that was killed.
 fn made(found: &Finding, report: &Report) -> Option<String> {
+    if found.kind == FindingKind::OutOfMemory {
+        let most = found.user_sites.first()?;
+        let place = names::location(&most.at, report.run.cwd.as_deref());
+        let size = units::size(most.bytes);
+        return Some(format!(
+            "Most of its memory came from {place} in {} ({size}).",
+            most.at.function
+        ));
+    }
     found.freeable_by_gc?;
     let one = |site: &Site| {
         let place = names::location(&site.at, report.run.cwd.as_deref());

@@ -12,7 +12,7 @@ const NARROWEST: usize = 40;
 
 /// How a piece of text is painted, if colours are wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Paint {
+pub(crate) enum Paint {
     Plain,
     Bold,
     Dim,
@@ -35,12 +35,12 @@ impl Paint {
 }
 
 /// Columns that a text takes.
-pub(super) fn columns(text: &str) -> usize {
+pub(crate) fn columns(text: &str) -> usize {
     text.width()
 }
 
 /// The beginning of a text in at most `width` columns, with `…` if it was cut.
-pub(super) fn cut_end(text: &str, width: usize) -> String {
+pub(crate) fn cut_end(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
     }
@@ -61,7 +61,7 @@ pub(super) fn cut_end(text: &str, width: usize) -> String {
 }
 
 /// The end of a path in at most `width` columns, with `…` if it was cut; at a `/` if that leaves the file's name.
-pub(super) fn cut_start(path: &str, width: usize) -> String {
+pub(crate) fn cut_start(path: &str, width: usize) -> String {
     if columns(path) <= width {
         return path.to_owned();
     }
@@ -84,25 +84,25 @@ pub(super) fn cut_start(path: &str, width: usize) -> String {
 }
 
 /// Fills up with spaces on the right.
-pub(super) fn pad_end(text: &str, width: usize) -> String {
+pub(crate) fn pad_end(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
 }
 
 /// Fills up with spaces on the left.
-pub(super) fn pad_start(text: &str, width: usize) -> String {
+pub(crate) fn pad_start(text: &str, width: usize) -> String {
     format!("{}{text}", " ".repeat(width.saturating_sub(columns(text))))
 }
 
 /// Where lines go. No line is wider than the width.
-pub(super) struct Page<'a> {
+pub(crate) struct Page<'a> {
     out: &'a mut dyn Write,
     /// Columns.
-    pub(super) width: usize,
+    pub(crate) width: usize,
     color: bool,
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn new(style: &Style, out: &'a mut dyn Write) -> Page<'a> {
+    pub(crate) fn new(style: &Style, out: &'a mut dyn Write) -> Page<'a> {
         Page {
             out,
             width: style.width.max(NARROWEST),
@@ -111,7 +111,7 @@ impl<'a> Page<'a> {
     }
 
     /// One line; what does not fit is cut off.
-    pub(super) fn line(&mut self, spans: &[(Paint, &str)]) -> io::Result<()> {
+    pub(crate) fn line(&mut self, spans: &[(Paint, &str)]) -> io::Result<()> {
         let mut left = self.width;
         let mut parts: Vec<(Paint, String)> = Vec::with_capacity(spans.len());
         for (paint, text) in spans {
@@ -138,19 +138,19 @@ impl<'a> Page<'a> {
     }
 
     /// An empty line.
-    pub(super) fn gap(&mut self) -> io::Result<()> {
+    pub(crate) fn gap(&mut self) -> io::Result<()> {
         writeln!(self.out)
     }
 
     /// A section's heading, after an empty line.
-    pub(super) fn heading(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn heading(&mut self, text: &str) -> io::Result<()> {
         self.gap()?;
         self.wrapped((Paint::Bold, ""), "  ", (Paint::Bold, text))
     }
 
     /// A text over as many lines as it takes: `label` before the first one, `indent` before the others. Words that
     /// are too long for a line are paths, mostly: they lose their beginning.
-    pub(super) fn wrapped(&mut self, label: (Paint, &str), indent: &str, text: (Paint, &str)) -> io::Result<()> {
+    pub(crate) fn wrapped(&mut self, label: (Paint, &str), indent: &str, text: (Paint, &str)) -> io::Result<()> {
         let mut first = true;
         for line in self.broken(columns(label.1), columns(indent), text.1) {
             let lead = if first { label } else { (Paint::Plain, indent) };
@@ -181,7 +181,7 @@ impl<'a> Page<'a> {
     }
 
     /// A line that must stay whole, such as a command to copy: the only one that may be too long.
-    pub(super) fn whole(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn whole(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{text}")
     }
 }

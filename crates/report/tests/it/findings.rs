@@ -109,7 +109,7 @@ fn a_run_that_was_killed_for_memory_says_at_which_limit() {
     assert_eq!(kinds(&report), [(FindingKind::OutOfMemory, Severity::High)]);
     assert_eq!(
         report.findings[0].title,
-        "bench.py was killed because memory ran out: it reached the cgroup's limit of 2.00 GiB."
+        "bench.py was killed because memory ran out: it reached the limit of 2.00 GiB of its container or job (cgroup)."
     );
     assert_eq!(report.findings[0].share_of_peak, Some(1.0));
 }
@@ -145,4 +145,38 @@ fn every_gap_in_the_recording_is_a_warning() {
             "pid 4123 python bench.py: A note.",
         ]
     );
+}
+
+#[test]
+fn a_memory_error_that_nothing_caught_is_a_lack_of_memory() {
+    let mut input = fixture::bench();
+    let manifest = &mut input.0;
+    manifest.exit = Some(fixture::exit(ExitKind::Failed, Some(1), None));
+    let failed = fixture::exit(ExitKind::Failed, Some(1), None);
+    let mut seen = fixture::seen(4123, 1, &["python", "bench.py"], 900 * MIB, failed);
+    seen.rlimit_bytes = Some(1 << 30);
+    manifest.processes.push(seen);
+    // Without the agent's word it is a hint, and no finding.
+    let report = fixture::report(input.clone());
+    assert!(
+        report
+            .findings
+            .iter()
+            .all(|found| found.kind != FindingKind::OutOfMemory)
+    );
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("limit of 1.00 GiB"))
+    );
+    input.1.processes[0]
+        .notes
+        .push(deadweight_analysis::UNCAUGHT_MEMORY_ERROR.to_owned());
+    let report = fixture::report(input);
+    let found = &report.findings[0];
+    assert_eq!(found.kind, FindingKind::OutOfMemory);
+    assert!(found.title.contains("ended with a MemoryError") && found.title.contains("1.00 GiB of the process"));
+    assert_eq!(report.run.exit.limit_kind.as_deref(), Some("rlimit"));
+    assert!(report.warnings.iter().all(|warning| !warning.contains("MemoryError")));
 }

@@ -44,7 +44,12 @@ pub fn amount(bytes: u64, blocks: u64, error: u64) -> Amount {
 
 /// What came from a stack: at the peak, ever, at the end.
 pub fn amounts(peak: Amount, allocated: Amount, end: Amount) -> StackAmounts {
-    StackAmounts { peak, allocated, end }
+    StackAmounts {
+        peak,
+        allocated,
+        end,
+        ..StackAmounts::default()
+    }
 }
 
 /// Only live at the peak, and at the end still.
@@ -149,6 +154,8 @@ pub fn process(pid: u32, parent: u32, argv: &[&str], stacks: &[(&[Place], StackA
         place.peak += amounts.peak;
         place.allocated += amounts.allocated;
         place.end += amounts.end;
+        place.end_native_bytes += amounts.end_native_bytes;
+        place.largest_bytes = place.largest_bytes.max(amounts.largest_bytes);
         peak += amounts.peak;
         end += amounts.end;
     }
@@ -162,6 +169,8 @@ pub fn process(pid: u32, parent: u32, argv: &[&str], stacks: &[(&[Place], StackA
     answer.at_tree_peak = peak;
     answer.end = end;
     answer.max_rss_bytes = None;
+    answer.python_ends_nanos = Some(START + 41 * SECOND);
+    answer.python_ended = true;
     answer.state = State::Ended;
     answer.tail = Tail::Complete;
     answer.lost_events = 0;
@@ -187,6 +196,7 @@ pub fn analysis(processes: Vec<ProcessAnswer>) -> Analysis {
                 mapped_bytes: heap.bytes / 4,
             },
         },
+        moments: Vec::new(),
         processes,
         warnings: Vec::new(),
     }
@@ -218,6 +228,7 @@ pub fn seen(pid: u32, parent: u32, argv: &[&str], rss: u64, exit: Exit) -> SeenP
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
         peak_rss_bytes: rss,
         exit,
+        ..SeenProcess::default()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Findings out of heap snapshots: what is said of memory that is garbage, held, or lost.
 
 use deadweight_heap::{
-    Allocator, Amount, CycleGroup, Elements, Holder, ProcessId, SnapshotAnswer, StackBytes, StackId, Step, Unexplained,
-    Unowned,
+    Allocator, Amount, Cause, CycleGroup, Elements, Holder, ProcessId, SnapshotAnswer, StackBytes, StackId, Step,
+    Unexplained, Unowned,
 };
 use deadweight_report::text::{Style, diagnosis};
 use deadweight_report::{BuildOptions, Finding, FindingKind, Report, Severity, build};
@@ -39,11 +39,14 @@ fn snapshot(number: u32) -> SnapshotAnswer {
             incarnation: 0,
         },
         number,
+        cause: Cause::Growth,
+        label: String::new(),
         nanos: u64::from(number),
         complete: true,
         pause_nanos: None,
         all: native(RSS),
         garbage: Amount::default(),
+        garbage_types: Vec::new(),
         hidden: Amount::default(),
         cycles: Vec::new(),
         uncollectable: Vec::new(),

@@ -123,7 +123,7 @@ fn endings_in_plain_words() {
         ),
         (
             fixture::out_of_memory(),
-            "bench.py was killed because memory ran out (the cgroup's limit of 2.00 GiB)",
+            "bench.py was killed because memory ran out after 41.2 s",
         ),
     ];
     for (exit, words) in cases {

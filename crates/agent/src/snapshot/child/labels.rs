@@ -1,7 +1,7 @@
 //! Names of edges: each text is defined once in the snapshot.
 
-use deadweight_capture::{EdgeLabel, StringId};
-use deadweight_cpython::heap::{Label, NameRef, names};
+use deadweight_capture::{Addr, EdgeLabel, StringId};
+use deadweight_cpython::heap::{self, Label, NameRef, names};
 use deadweight_cpython::unicode;
 
 use super::super::parts::Stopped;
@@ -21,6 +21,20 @@ impl Walker<'_> {
             Label::Type => EdgeLabel::Type,
             Label::Weak => EdgeLabel::Weak,
         })
+    }
+
+    /// What the variables are called that a function shares with others: its code knows, its cells do not.
+    pub(super) fn closure_names(&mut self, function: u64) -> Result<(), Stopped> {
+        let mut outcome = Ok(());
+        heap::closure(self.ctx, function, &mut |cell, name| {
+            if outcome.is_ok() {
+                outcome = self.name(NameRef::Str(name)).and_then(|name| {
+                    self.parts
+                        .put(|writer| writer.heap_edge(Addr(cell), EdgeLabel::Closure(name), false))
+                });
+            }
+        });
+        outcome
     }
 
     pub(super) fn name(&mut self, name: NameRef) -> Result<StringId, Stopped> {

@@ -99,6 +99,8 @@ fn is_invisible_to_the_collector(heap: &Heap<'_>, kind: Kind, label: Label) -> b
     match (kind, label) {
         (_, Label::Weak) => true,
         (Kind::Dict | Kind::DefaultDict | Kind::OrderedDict | Kind::Type, Label::Member) => true,
+        // The links are no objects of the collector's: it visits what they refer to.
+        (Kind::LruCache, Label::MemberName("root")) => true,
         (Kind::Descriptor, Label::Attribute(_)) => heap.show(label) == ".__name__",
         (Kind::Module, Label::MemberName("__name__")) => true,
         (Kind::Type, Label::MemberName(name)) => {

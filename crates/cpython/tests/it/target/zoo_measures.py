@@ -22,6 +22,21 @@ def sizes():
     emptied = {i: i for i in range(100)}
     emptied.clear()
     size(emptied)
+    suspended = counting(1)
+    next(suspended)
+    awaited = waiting(1)
+    ended = counting(1)
+    list(ended)
+    for o in (suspended, counting(1), ended, awaited, producing(1)):
+        size(o)
+    if NEW >= (3, 11):
+        # Up to 3.10 a frame may be a used one, with more room than sys.getsizeof counts.
+        size(suspended.gi_frame)
+        size(sys._getframe(0))
+    # The field where others have `ob_size` is a list of weak references.
+    keep.append(weakref.ref(suspended))
+    size(suspended)
+    awaited.close()
     utf8 = "caf\xe9 with utf-8 made"
     try:
         import ctypes

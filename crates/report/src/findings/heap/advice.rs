@@ -3,7 +3,7 @@
 use deadweight_heap::{CycleGroup, Holder, Step, short_type};
 
 /// `DataFrame.ww → Accessor._dataframe → DataFrame`.
-pub(super) fn drawn_cycle(cycle: &[Step]) -> String {
+pub(crate) fn drawn_cycle(cycle: &[Step]) -> String {
     let mut text = String::new();
     for step in cycle {
         text.push_str(&format!("{}{} → ", short_type(&step.type_name), step.edge));
@@ -50,7 +50,7 @@ fn break_it(cycle: &[Step]) -> String {
     }
 }
 
-pub(super) fn for_garbage(group: &CycleGroup) -> String {
+pub(crate) fn for_garbage(group: &CycleGroup) -> String {
     format!(
         "{} Until then, `gc.collect()` after each round frees it: left alone, Python waits for a number of objects, \
          however large they are.",
@@ -58,7 +58,7 @@ pub(super) fn for_garbage(group: &CycleGroup) -> String {
     )
 }
 
-pub(super) fn for_uncollectable(group: &CycleGroup) -> String {
+pub(crate) fn for_uncollectable(group: &CycleGroup) -> String {
     let first = match any(&group.cycle, |kind, _| kind == "numpy.ndarray") {
         true => {
             "An array of objects hides what it holds from the collector: overwrite its elements before it is dropped, \

@@ -2,6 +2,7 @@
 
 use deadweight_heap::{CycleGroup, SnapshotAnswer, short_type};
 
+use super::course;
 use super::{Evidence, MOST, advice, by_process, chain, found, severity};
 use crate::model::{Finding, FindingKind, Report};
 use crate::units;
@@ -19,10 +20,17 @@ pub(super) fn collectable(evidence: &Evidence<'_>, report: &Report) -> Vec<Findi
         }
     }
     largest(all, |snapshot, group| {
-        let bytes = group.amount.bytes();
+        let course = course::of(evidence, snapshot.process, &group.stacks);
+        let in_snapshot = group.amount.bytes();
+        let at_peak = course.map(|course| {
+            let known = course::known(&group.stacks);
+            course.at_peak(in_snapshot, known, snapshot.nanos, evidence.peak_nanos)
+        });
+        let (bytes, because) = at_peak.map_or((in_snapshot, None), |at_peak| (at_peak.bytes, at_peak.because));
         let severity = severity(bytes, report)?;
+        let about = if because.is_some() { "About " } else { "" };
         let title = format!(
-            "{} of the peak was garbage: {} that only the cycle {} kept alive.",
+            "{about}{} of the peak was garbage: {} that only the cycle {} kept alive.",
             units::size(bytes),
             objects(group.instances, &group.type_name),
             advice::drawn_cycle(&group.cycle),
@@ -30,6 +38,7 @@ pub(super) fn collectable(evidence: &Evidence<'_>, report: &Report) -> Vec<Findi
         let what = (FindingKind::CyclicGarbage, severity, title, bytes);
         let mut found = found(what, snapshot.process, &group.stacks, (evidence, report));
         describe(&mut found, group, true);
+        found.evidence.extend(because);
         found.suggestion = Some(advice::for_garbage(group));
         Some(found)
     })

@@ -1,10 +1,12 @@
 //! Containers that grow from snapshot to snapshot.
 //!
-//! A program that loads its data into a list grows one, too. So what is gone again in the last snapshot is never more
-//! than medium.
+//! It was seen growing in several snapshots, or it holds what grew in a straight line through the whole run: on a busy
+//! machine there may be few snapshots. A program that loads its data into a list grows one, too. So what is gone again in
+//! the last snapshot is never more than medium, and what ceased to grow long before the end is low.
 
-use deadweight_heap::{Holder, HolderSeries, Step, holders_over_time, short_type};
+use deadweight_heap::{Holder, HolderSeries, SnapshotAnswer, Step, holders_over_time, short_type};
 
+use super::course::{self, Course};
 use super::{Evidence, MOST, advice, chain, found, garbage, has_grown, severity};
 use crate::model::{Finding, FindingKind, Report, Severity};
 use crate::units;
@@ -13,18 +15,41 @@ use crate::units;
 const POINTS: usize = 3;
 /// Without elements that can be counted, more often.
 const POINTS_ALONE: usize = 4;
+/// A holder of less has not grown steadily.
+const SMALLEST_STEADY: u64 = 8 << 20;
 
 /// Holders that grew in at least [`POINTS`] snapshots in a row.
 pub(super) fn growing(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
     let series = holders_over_time(evidence.snapshots);
+    let mut found = Vec::new();
     // What only native code holds at that moment is on its way somewhere.
-    let grown = series
-        .iter()
-        .filter(|series| series.top().1.rooted && grew(series))
-        .take(MOST);
-    grown
-        .filter_map(|series| finding_of(series, evidence, report))
-        .collect()
+    for series in series.iter().filter(|series| series.top().1.rooted) {
+        let course = course::of(evidence, series.process, &series.top().1.stacks);
+        let steady = course.as_ref().filter(|course| is_steady(series, course, evidence));
+        if grew(series) || steady.is_some() {
+            found.extend(finding_of(series, course.as_ref(), evidence, report));
+        }
+        if found.len() >= MOST {
+            break;
+        }
+    }
+    found
+}
+
+/// Whether it holds what grew in a straight line through the whole run: then one snapshot tells enough, if it is the
+/// last one.
+fn is_steady(series: &HolderSeries<'_>, course: &Course, evidence: &Evidence<'_>) -> bool {
+    let (snapshot, holder) = series.top();
+    let later = |other: &&SnapshotAnswer| other.process == series.process && other.number > snapshot.number;
+    let bytes = holder.amount.bytes();
+    bytes >= SMALLEST_STEADY
+        && course::known(&holder.stacks) >= bytes / 2
+        && !evidence
+            .snapshots
+            .iter()
+            .filter(|other| other.complete)
+            .any(|other| later(&other))
+        && course.is_steady(bytes, snapshot.nanos)
 }
 
 fn grew(series: &HolderSeries<'_>) -> bool {
@@ -42,10 +67,48 @@ fn grew(series: &HolderSeries<'_>) -> bool {
     }
 }
 
-fn finding_of(series: &HolderSeries<'_>, evidence: &Evidence<'_>, report: &Report) -> Option<Finding> {
-    let (_, holder) = series.top();
+/// Whether the growth ended long before the program did, as that of a cache that is full: the rest of the run was a third
+/// of it and longer than the growth, and resident memory did not rise in it.
+fn has_stopped(series: &HolderSeries<'_>, evidence: &Evidence<'_>) -> bool {
+    let (top, _) = series.top();
+    let Some((first, _)) = series.points.get(series.rise.start) else {
+        return false;
+    };
+    let (start, end) = evidence.span_nanos;
+    let rest = end.saturating_sub(top.nanos);
+    if rest < end.saturating_sub(start) / 3 || rest < top.nanos.saturating_sub(first.nanos) {
+        return false;
+    }
+    // A snapshot begins at some point of a rise, and what is mapped in one piece comes at once.
+    let settled = top.nanos.saturating_add(rest / 4);
+    let highest = |from: u64, to: u64| {
+        let within = evidence
+            .moments
+            .iter()
+            .filter(|moment| (from..to).contains(&moment.nanos));
+        within.map(|moment| moment.total).max()
+    };
+    match (highest(start, settled), highest(settled, u64::MAX)) {
+        (Some(before), Some(after)) => after <= before.saturating_add(before / 20),
+        _ => false,
+    }
+}
+
+fn finding_of(
+    series: &HolderSeries<'_>,
+    course: Option<&Course>,
+    evidence: &Evidence<'_>,
+    report: &Report,
+) -> Option<Finding> {
+    let (top, holder) = series.top();
     let (_, first) = series.points.get(series.rise.start)?;
-    let bytes = holder.amount.bytes();
+    let in_snapshot = holder.amount.bytes();
+    let at_peak = course.map(|course| {
+        let known = course::known(&holder.stacks);
+        course.at_peak(in_snapshot, known, top.nanos, evidence.peak_nanos)
+    });
+    let (bytes, because) = at_peak.map_or((in_snapshot, None), |at_peak| (at_peak.bytes, at_peak.because));
+    let has_settled = course.is_some_and(|course| course.is_gone() || course.has_settled(in_snapshot, top.nanos));
     let of_process = evidence
         .snapshots
         .iter()
@@ -56,11 +119,19 @@ fn finding_of(series: &HolderSeries<'_>, evidence: &Evidence<'_>, report: &Repor
         .last()
         .is_some_and(|(point, _)| Some(point.number) == last);
     let severity = match severity(bytes, report)? {
+        _ if has_settled || has_stopped(series, evidence) => Severity::Low,
         Severity::High if !stays => Severity::Medium,
         severity => severity,
     };
-    let size = units::size(bytes);
+    let size = units::size(in_snapshot);
     let title = match (&holder.elements, &first.elements) {
+        _ if series.rise.len() < 2 => {
+            let what = match &holder.elements {
+                Some(now) => format!("{}, which hold {size},", garbage::objects(now.count, &now.type_name)),
+                None => size,
+            };
+            format!("{} has {what} and grew steadily.", expression(holder))
+        }
         (Some(now), Some(before)) => format!(
             "{} grew from {} to {} objects of type {}, which hold {size}.",
             expression(holder),
@@ -86,12 +157,14 @@ fn finding_of(series: &HolderSeries<'_>, evidence: &Evidence<'_>, report: &Repor
     found.chain = chain(&holder.path, holder.rooted);
     found.cycle = Some(false);
     found.freeable_by_gc = Some(false);
+    found.evidence.extend(course.and_then(Course::pace));
+    found.evidence.extend(because);
     found.suggestion = Some(advice::for_holder(holder));
     Some(found)
 }
 
 /// The holder as the program would write it: `titles (in main)`, `matplotlib._pylab_helpers.Gcf.figs`.
-pub(super) fn expression(holder: &Holder) -> String {
+pub(crate) fn expression(holder: &Holder) -> String {
     // The last step's edge leads to the elements.
     let edges = |steps: &[Step]| {
         let before_last = steps.iter().take(steps.len().saturating_sub(1));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use deadweight_heap::{Allocator, ProcessId, SnapshotAnswer, StackBytes, StackId, rise};
 
+use super::course;
 use super::{Evidence, MOST, by_process, found, garbage, has_grown, severity};
 use crate::model::{Finding, FindingKind, Line, Report};
 use crate::sites::Row;
@@ -38,13 +39,20 @@ impl Series {
         self.stacks.extend(stack.map(|stack| StackBytes { stack, bytes }));
     }
 
-    /// Bytes in the last of so many snapshots, if they grew and are still there.
-    fn grown(&self, snapshots: usize) -> Option<u64> {
-        let last = *self.bytes.get(snapshots.checked_sub(1)?)?;
+    /// Bytes in the last of these snapshots, if they grew and are still there. With few snapshots the events tell whether
+    /// it grew all the time.
+    fn grown(&self, (process, snapshots): (ProcessId, &[&SnapshotAnswer]), evidence: &Evidence<'_>) -> Option<u64> {
+        let last = *self.bytes.get(snapshots.len().checked_sub(1)?)?;
         let rise = rise(&self.bytes);
         let first = *self.bytes.get(rise.start)?;
         let top = *self.bytes.get(rise.end.checked_sub(1)?)?;
-        (rise.len() >= POINTS && has_grown(first, top) && last >= top / 10 * 9).then_some(last)
+        let rose = rise.len() >= POINTS && has_grown(first, top) && last >= top / 10 * 9;
+        let is_steady = || {
+            let nanos = snapshots.last().map_or(0, |snapshot| snapshot.nanos);
+            let course = course::of(evidence, process, &self.stacks);
+            last >= SMALLEST_LEAK && course.is_some_and(|course| course.is_steady(last, nanos))
+        };
+        (rose || rise.len() < POINTS && is_steady()).then_some(last)
     }
 }
 
@@ -83,7 +91,10 @@ pub(super) fn native(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
             }
         }
         for (place, series) in series {
-            let Some(grown) = series.grown(snapshots.len()).filter(|grown| *grown >= SMALLEST_LEAK) else {
+            let Some(grown) = series
+                .grown((process, &snapshots), evidence)
+                .filter(|grown| *grown >= SMALLEST_LEAK)
+            else {
                 continue;
             };
             let mut stacks: Vec<u32> = series.stacks.iter().map(|part| part.stack.0).collect();
@@ -95,10 +106,26 @@ pub(super) fn native(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
                 continue; // freed later on
             }
             let bytes = grown.min(at_end);
+            let bytes = at_peak(bytes, &series.stacks, (process, &snapshots), evidence);
             all.extend(lost_blocks(place, &series, bytes, process, (evidence, report)));
         }
     }
     most(all)
+}
+
+/// What had `bytes` in the last snapshot had at the peak.
+fn at_peak(
+    bytes: u64,
+    stacks: &[StackBytes],
+    (process, snapshots): (ProcessId, &[&SnapshotAnswer]),
+    evidence: &Evidence<'_>,
+) -> u64 {
+    let nanos = snapshots.last().map_or(0, |snapshot| snapshot.nanos);
+    course::of(evidence, process, stacks).map_or(bytes, |course| {
+        course
+            .at_peak(bytes, course::known(stacks), nanos, evidence.peak_nanos)
+            .bytes
+    })
 }
 
 fn lost_blocks(
@@ -144,12 +171,11 @@ pub(super) fn lost_references(evidence: &Evidence<'_>, report: &Report) -> Vec<F
             }
         }
         for ((type_name, _), series) in series {
-            all.extend(lost_objects(
-                type_name,
-                &series,
-                (process, &snapshots),
-                (evidence, report),
-            ));
+            let Some(grown) = series.grown((process, &snapshots), evidence) else {
+                continue;
+            };
+            let bytes = at_peak(grown, &series.stacks, (process, &snapshots), evidence);
+            all.extend(lost_objects(type_name, &series, bytes, process, (evidence, report)));
         }
     }
     most(all)
@@ -158,10 +184,10 @@ pub(super) fn lost_references(evidence: &Evidence<'_>, report: &Report) -> Vec<F
 fn lost_objects(
     type_name: &str,
     series: &Series,
-    (process, snapshots): (ProcessId, &[&SnapshotAnswer]),
+    bytes: u64,
+    process: ProcessId,
     (evidence, report): (&Evidence<'_>, &Report),
 ) -> Option<Finding> {
-    let bytes = series.grown(snapshots.len())?;
     let count = series.counts.last().copied().filter(|count| *count >= FEWEST_OBJECTS)?;
     let title = format!(
         "{} is lost: nothing in the program refers to {}, but they are not freed, and they became more all the time.",

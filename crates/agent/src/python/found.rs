@@ -1,0 +1,182 @@
+//! The interpreter's functions, the types they deal in, and addresses of its data, found by name.
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::transmute;
+
+use deadweight_cpython::heap::Known;
+
+type Pointer = *mut c_void;
+
+fn symbol(name: &CStr) -> Option<Pointer> {
+    // SAFETY: the name is NUL-terminated.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!address.is_null()).then_some(address)
+}
+
+macro_rules! functions {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty = $($symbol:literal)|+;)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy)]
+        pub struct $name {
+            $($(#[$doc])* pub $field: $type,)*
+        }
+
+        impl $name {
+            /// Looks all of them up; `None` if one is missing.
+            fn find() -> Option<$name> {
+                Some($name {
+                    $(
+                        // SAFETY: CPython's function of this name has this type in 3.9 to 3.15.
+                        $field: unsafe { transmute::<Pointer, $type>(None$(.or_else(|| symbol($symbol)))+?) },
+                    )*
+                })
+            }
+        }
+    };
+}
+
+functions! {
+    /// Functions without which nothing is recorded.
+    Functions {
+        /// Whether `Py_Initialize` is done.
+        is_initialized: unsafe extern "C" fn() -> c_int = c"Py_IsInitialized";
+        /// The version as text; static memory.
+        get_version: unsafe extern "C" fn() -> *const c_char = c"Py_GetVersion";
+        /// The thread's own state, with or without the GIL.
+        this_thread_state: unsafe extern "C" fn() -> Pointer = c"PyGILState_GetThisThreadState";
+        /// The state of the thread that has the GIL (before 3.12), or of this thread if it has it.
+        current_thread_state: unsafe extern "C" fn() -> Pointer = c"PyThreadState_GetUnchecked" | c"_PyThreadState_UncheckedGet";
+        /// Reads an allocator.
+        get_allocator: unsafe extern "C" fn(c_int, *mut Allocator) = c"PyMem_GetAllocator";
+        /// Sets an allocator.
+        set_allocator: unsafe extern "C" fn(c_int, *mut Allocator) = c"PyMem_SetAllocator";
+        /// Reads where pymalloc gets its arenas.
+        get_arena_allocator: unsafe extern "C" fn(*mut ArenaAllocator) = c"PyObject_GetArenaAllocator";
+        /// Sets where pymalloc gets its arenas.
+        set_arena_allocator: unsafe extern "C" fn(*mut ArenaAllocator) = c"PyObject_SetArenaAllocator";
+        /// Has a function run by the main thread at a safe point.
+        add_pending_call: unsafe extern "C" fn(unsafe extern "C" fn(Pointer) -> c_int, Pointer) -> c_int = c"Py_AddPendingCall";
+        /// The running frame; borrowed.
+        eval_frame: unsafe extern "C" fn() -> Pointer = c"PyEval_GetFrame";
+        /// A frame's caller; a new reference.
+        frame_back: unsafe extern "C" fn(Pointer) -> Pointer = c"PyFrame_GetBack";
+        /// A frame's code object; a new reference.
+        frame_code: unsafe extern "C" fn(Pointer) -> Pointer = c"PyFrame_GetCode";
+        /// A frame's line.
+        frame_line: unsafe extern "C" fn(Pointer) -> c_int = c"PyFrame_GetLineNumber";
+        /// The line of a byte offset in a code object.
+        code_line: unsafe extern "C" fn(Pointer, c_int) -> c_int = c"PyCode_Addr2Line";
+        /// Drops a reference.
+        drop_reference: unsafe extern "C" fn(Pointer) = c"Py_DecRef";
+    }
+}
+
+functions! {
+    /// Functions for the last snapshot of the heap.
+    ExitFunctions {
+        /// Takes a reference.
+        take_reference: unsafe extern "C" fn(Pointer) = c"Py_IncRef";
+        /// `sys.modules`; borrowed.
+        modules: unsafe extern "C" fn() -> Pointer = c"PyImport_GetModuleDict";
+        /// A dict's value under a string, or null; borrowed.
+        dict_item: unsafe extern "C" fn(Pointer, *const c_char) -> Pointer = c"PyDict_GetItemString";
+        /// An attribute; a new reference.
+        attribute: unsafe extern "C" fn(Pointer, *const c_char) -> Pointer = c"PyObject_GetAttrString";
+        /// Sets an attribute; 0 if it could.
+        set_attribute: unsafe extern "C" fn(Pointer, *const c_char, Pointer) -> c_int = c"PyObject_SetAttrString";
+        /// A string; a new reference.
+        string: unsafe extern "C" fn(*const c_char) -> Pointer = c"PyUnicode_FromString";
+        /// Makes a Python function of a C function; a new reference.
+        new_function: unsafe extern "C" fn(*const MethodDefinition, Pointer, Pointer) -> Pointer = c"PyCFunction_NewEx";
+        /// Calls an object with the arguments up to NULL; a new reference. Variadic in C.
+        call: unsafe extern "C" fn(Pointer, Pointer, ...) -> Pointer = c"PyObject_CallFunctionObjArgs";
+        /// Takes the exception that is set, if any.
+        fetch_exception: unsafe extern "C" fn(*mut Pointer, *mut Pointer, *mut Pointer) = c"PyErr_Fetch";
+        /// Sets an exception, or none.
+        restore_exception: unsafe extern "C" fn(Pointer, Pointer, Pointer) = c"PyErr_Restore";
+        /// A value of `sys`, or null; borrowed.
+        system_value: unsafe extern "C" fn(*const c_char) -> Pointer = c"PySys_GetObject";
+        /// Whether an exception's type is another one, or derives from it.
+        matches: unsafe extern "C" fn(Pointer, Pointer) -> c_int = c"PyErr_GivenExceptionMatches";
+        /// Where the type `MemoryError` is kept: no function.
+        memory_error: *mut u8 = c"PyExc_MemoryError";
+        /// `None`: no function, its address is what counts.
+        none: *mut u8 = c"_Py_NoneStruct";
+        /// Drops a reference.
+        drop_reference: unsafe extern "C" fn(Pointer) = c"Py_DecRef";
+    }
+}
+
+/// Addresses of the interpreter's data, looked up before the program has threads: the dynamic linker's lock and the
+/// agent's must not be taken in two orders.
+#[derive(Clone, Copy)]
+pub struct Symbols {
+    /// `PyCode_Type`, `PyUnicode_Type` and `PyBytes_Type`; 0 where there is none.
+    pub checked_types: [u64; 3],
+    /// `_PyRuntime`; 0 if there is none.
+    pub runtime: u64,
+    /// The types that a snapshot recognises.
+    pub known: Known,
+}
+
+/// What was found of an interpreter.
+#[derive(Clone, Copy)]
+pub struct Found {
+    /// Functions without which nothing is recorded.
+    pub functions: Functions,
+    /// Functions for the last snapshot.
+    pub exit: Option<ExitFunctions>,
+    /// Addresses of data.
+    pub symbols: Symbols,
+}
+
+/// Looks everything up; `None` if there is no (known) Python here.
+pub fn find() -> Option<Found> {
+    let functions = Functions::find()?;
+    let address = |name: &'static CStr| symbol(name).map(|address| address as u64);
+    Some(Found {
+        functions,
+        exit: ExitFunctions::find(),
+        symbols: Symbols {
+            checked_types: [c"PyCode_Type", c"PyUnicode_Type", c"PyBytes_Type"].map(|name| address(name).unwrap_or(0)),
+            runtime: address(c"_PyRuntime").unwrap_or(0),
+            known: Known::resolve(address),
+        },
+    })
+}
+
+/// `PyMemAllocatorEx` of `Include/cpython/pymem.h`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Allocator {
+    pub ctx: Pointer,
+    pub malloc: unsafe extern "C" fn(Pointer, usize) -> Pointer,
+    pub calloc: unsafe extern "C" fn(Pointer, usize, usize) -> Pointer,
+    pub realloc: unsafe extern "C" fn(Pointer, Pointer, usize) -> Pointer,
+    pub free: unsafe extern "C" fn(Pointer, Pointer),
+}
+
+/// `PyObjectArenaAllocator` of `Include/cpython/objimpl.h`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ArenaAllocator {
+    pub ctx: Pointer,
+    pub alloc: unsafe extern "C" fn(Pointer, usize) -> Pointer,
+    pub free: unsafe extern "C" fn(Pointer, Pointer, usize),
+}
+
+/// `PyMethodDef` of `Include/methodobject.h`.
+#[repr(C)]
+pub struct MethodDefinition {
+    /// The function's name.
+    pub name: *const c_char,
+    /// The C function.
+    pub function: unsafe extern "C" fn(Pointer, Pointer) -> Pointer,
+    /// How it is called; 4 is `METH_NOARGS`.
+    pub flags: c_int,
+    /// Its documentation.
+    pub documentation: *const c_char,
+}
+
+// SAFETY: constants only.
+unsafe impl Sync for MethodDefinition {}

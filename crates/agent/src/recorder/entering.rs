@@ -1,0 +1,93 @@
+//! The program enters and leaves regions; which region events belong to.
+
+use core::sync::atomic::Ordering;
+
+use super::{ON, Recorder, STATE, recording};
+use crate::thread::Thread;
+
+/// The program is about to enter its first region: `value` is what the context variable at `variable` holds in the calling
+/// thread. Whether tasks can be told apart; else regions are known by thread.
+pub fn begin_regions(variable: u64, value: u64) -> bool {
+    with_recording(|agent, thread| {
+        let (Some(python), Some(insides)) = (agent.python, agent.insides) else {
+            agent.regions.in_use = true;
+            return false;
+        };
+        let state = insides.own_state(&python, thread);
+        let known = state.is_some_and(|state| agent.regions.begin(insides.layout, state, variable, value));
+        agent.regions.in_use = true;
+        if !known {
+            agent.note(&[b"regions are told apart by thread only: tasks of asyncio in one thread are taken together"]);
+        }
+        known
+    })
+    .unwrap_or(false)
+}
+
+/// The calling thread enters a region; `outer` is the one around it, or 0.
+pub fn enter_region(number: u32, outer: u32, name: &[u8]) {
+    with_recording(|agent, thread| {
+        let name = agent.catalogue.string(name, &mut agent.output);
+        agent.output.clock_now();
+        let _ = agent
+            .output
+            .define(0, |writer| writer.region_enter(number, outer, name));
+        agent.set_region(thread, number);
+        agent.after_event();
+    });
+}
+
+/// The calling thread leaves a region, and is in `outer` then, or in none (0).
+pub fn leave_region(number: u32, outer: u32) {
+    with_recording(|agent, thread| {
+        agent.output.clock_now();
+        let _ = agent.output.define(0, |writer| writer.region_leave(number));
+        agent.set_region(thread, outer);
+        agent.after_event();
+    });
+}
+
+fn with_recording<T>(act: impl FnOnce(&mut Recorder, &Thread) -> T) -> Option<T> {
+    let thread = Thread::current();
+    if STATE.load(Ordering::Acquire) != ON {
+        return None;
+    }
+    let inside = thread.enter()?;
+    let mut agent = recording(thread, &inside)?;
+    Some(act(&mut agent, thread))
+}
+
+impl Recorder {
+    fn set_region(&self, thread: &Thread, region: u32) {
+        let state = self
+            .python
+            .zip(self.insides)
+            .and_then(|(python, insides)| insides.own_state(&python, thread));
+        self.regions.set(thread, state, region);
+    }
+
+    /// Tells the capture which region the calling thread is in, if that is another one than at the last event.
+    #[inline(always)]
+    pub(super) fn mark_region(&mut self, thread: &Thread) {
+        if self.regions.in_use {
+            self.mark_changed_region(thread);
+        }
+    }
+
+    #[inline(never)]
+    fn mark_changed_region(&mut self, thread: &Thread) {
+        let region = match (&self.python, &self.insides) {
+            (Some(python), Some(insides)) => {
+                let state = insides.own_state(python, thread);
+                self.regions.current(insides.layout, thread, state)
+            }
+            _ => thread.region.get(),
+        };
+        if region != self.regions.marked
+            && let Some(writer) = self.output.writer(0)
+            && writer.region(region).is_ok()
+        {
+            self.regions.marked = region;
+        }
+    }
+}

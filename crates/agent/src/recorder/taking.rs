@@ -1,0 +1,129 @@
+//! Heap snapshots: asking Python's main thread for one, and taking it; there, or where it does not come to it.
+
+use deadweight_capture::{Cause, wire};
+use deadweight_cpython::heap::lists;
+
+use super::{Recorder, StackState, limit, pending};
+use crate::python::OwnMemory;
+use crate::snapshot::{Refused, Taken, child};
+
+/// What came of the wish for a snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Taking {
+    /// It is being written.
+    Taken,
+    /// Not now: another one is still being written, or the collector runs.
+    Later,
+    /// There is none to be had, or it is not worth having.
+    Never,
+}
+
+impl Recorder {
+    #[cold]
+    pub(super) fn ask_for_snapshot(&mut self, cause: Cause) {
+        if cause == Cause::Asked && self.stack_state == StackState::Off {
+            self.output.answer(wire::ANSWER_IMPOSSIBLE);
+        }
+        if !matches!(self.stack_state, StackState::On { .. }) {
+            return;
+        }
+        if let Some(python) = self.python {
+            let asked = self.snapshots.is_queued()
+                // SAFETY: may be called from any thread, with or without the GIL, once Python is initialised.
+                || unsafe { (python.functions.add_pending_call)(pending::due_snapshot, core::ptr::null_mut()) } == 0;
+            self.snapshots.set_asked(asked.then_some(cause));
+            if asked && cause == Cause::Asked {
+                self.output.notice();
+            }
+        }
+    }
+
+    /// Takes the snapshot that the main thread has not come to, in a thread that has just got memory for an object.
+    ///
+    /// There the heap is as sound as the collector needs it: up to 3.11 it runs at this very point, and an allocation
+    /// may always fail, so nothing is half changed. References that C code has in its hands make objects look alive.
+    #[inline]
+    pub(super) fn take_overdue(&mut self) {
+        if let Some(cause) = self.snapshots.take_overdue()
+            && self.python.is_some_and(|python| python.has_gil())
+        {
+            // SAFETY: the thread has the GIL, and the heap is sound (see above).
+            unsafe { self.take_snapshot(cause, b"") };
+        }
+    }
+
+    /// Takes a snapshot of the heap.
+    ///
+    /// # Safety
+    /// The calling thread holds the GIL at a point where the heap is sound.
+    pub(super) unsafe fn take_snapshot(&mut self, cause: Cause, label: &[u8]) -> Taking {
+        // A request may have been taken back by now.
+        let is_void = cause == Cause::Asked && !self.output.is_asked();
+        if is_void || !(self.config.snapshots || cause.is_wanted()) {
+            return Taking::Never;
+        }
+        let (Some(insides), StackState::On { .. }) = (self.insides, self.stack_state) else {
+            return Taking::Never;
+        };
+        let main = insides.interpreters.main(&OwnMemory);
+        if main.is_none_or(|main| lists::is_collecting(&OwnMemory, insides.layout, insides.interpreters.gc(main))) {
+            // A finalizer that asks is called by the collector: it would wait for itself.
+            return if cause == Cause::Called {
+                Taking::Never
+            } else {
+                Taking::Later
+            };
+        }
+        let number = self.snapshots.next_number();
+        let Some(destination) = self.output.snapshot_destination() else {
+            return Taking::Never;
+        };
+        match self.snapshots.refusal(cause) {
+            None => {}
+            Some(refused) => return self.refuse(cause, refused),
+        }
+        if cause == Cause::End && !self.snapshots.differs_at_end() {
+            return Taking::Never;
+        }
+        if self.config.exact && !self.config.snapshots && number == 0 {
+            self.note(&[b"the run was started with --no-snapshots: native memory is missing in its heap snapshots"]);
+        }
+        self.output.clock_now();
+        let _ = self.output.define(0, |writer| writer.snapshot(number));
+        // SAFETY: by the caller's promise; the child only runs `child::run`.
+        match unsafe { self.snapshots.take(&destination, cause) } {
+            Ok(Taken::Child(begun)) => child::run(&child::Job {
+                cause,
+                label,
+                wanted: self.snapshots.wanted(),
+                layout: insides.layout,
+                known: &insides.known,
+                interpreters: &insides.interpreters,
+                live: &self.live,
+                destination,
+                limit: limit(&self.config),
+                begun,
+            }),
+            Ok(Taken::Parent(writer)) => {
+                self.output.set_snapshot_writer(writer);
+                if cause == Cause::Asked {
+                    self.output.answer(number.saturating_add(1));
+                }
+                Taking::Taken
+            }
+            Err(refused) => self.refuse(cause, refused),
+        }
+    }
+
+    fn refuse(&mut self, cause: Cause, refused: Refused) -> Taking {
+        let answer = match refused {
+            Refused::Busy => return Taking::Later,
+            Refused::NoProcess => wire::ANSWER_NO_PROCESS,
+            Refused::Tiny => return Taking::Never,
+        };
+        if cause == Cause::Asked {
+            self.output.answer(answer);
+        }
+        Taking::Never
+    }
+}

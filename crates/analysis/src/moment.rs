@@ -1,0 +1,447 @@
+//! What the resident memory of a process tree consisted of at one moment: a look from outside joined with what was live
+//! then.
+//!
+//! Resident pages of the C library's heaps and of pymalloc's arenas are live blocks or slack; of other anonymous memory
+//! they are large blocks and mappings that the program made, or unexplained. A block's untouched pages do not count.
+
+mod places;
+mod residency;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use deadweight_capture::looks::{self, AreaKind, FileKind, Look, MappedFile, ProcessLook};
+use deadweight_capture::read::ProcessId;
+use deadweight_capture::{Addr, MapKind, StackId};
+
+use self::places::{Place, Places};
+use self::residency::Residency;
+use crate::Error;
+use crate::recordings::Recordings;
+use crate::replay::{Process, Replay};
+
+/// Resident memory of a process tree by what it is, in bytes. The sum of all parts is [`Moment::total`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Resident {
+    /// Live blocks of Python's allocators, with what their allocators add to each.
+    pub python: u64,
+    /// Live blocks of the C library's, and anonymous mappings that the program made.
+    pub native: u64,
+    /// Standard error of `python + native`, and with the other sign of the slack; 0 in an exact run.
+    pub error: u64,
+    /// Freed, and kept by the C library in its main heap.
+    pub heap_slack: u64,
+    /// Freed, and kept by the C library in the arenas of threads.
+    pub arena_slack: u64,
+    /// Freed, and kept in pymalloc's arenas.
+    pub pymalloc_slack: u64,
+    /// Pages of programs and libraries.
+    pub code_files: u64,
+    /// Pages of other mapped files.
+    pub data_files: u64,
+    /// Memory made to be shared.
+    pub shared: u64,
+    /// Stacks of threads.
+    pub stacks: u64,
+    /// Deadweight's own.
+    pub deadweight: u64,
+    /// Anonymous memory of processes that were not recorded.
+    pub unrecorded: u64,
+    /// The rest.
+    pub unexplained: u64,
+}
+
+impl Resident {
+    /// Freed by the program and kept by an allocator.
+    pub fn slack(&self) -> u64 {
+        self.heap_slack + self.arena_slack + self.pymalloc_slack
+    }
+}
+
+/// A process's part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Share {
+    /// Process id.
+    pub pid: u32,
+    /// Resident bytes, counted as in [`Moment::total`].
+    pub bytes: u64,
+}
+
+/// One moment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Moment {
+    /// When, nanoseconds of `CLOCK_MONOTONIC`.
+    pub nanos: u64,
+    /// Resident memory of the tree; pages that processes share count once.
+    pub total: u64,
+    /// What it consisted of; `None` where what was live then is no longer in the capture.
+    pub resident: Option<Resident>,
+    /// The processes, the largest first.
+    pub processes: Vec<Share>,
+    /// Mapped files and shared memory that are no programs or libraries, the largest first.
+    pub files: Vec<MappedFile>,
+    /// Live bytes of Python's allocators, of the C library's and of mappings: what the program asked for.
+    pub live: [u64; 3],
+    /// There was no time for a closer look: it follows from the one before and what had grown since.
+    pub is_sketch: bool,
+    /// Of a sketch: what had grown and could not be explained; it is in `unexplained`.
+    pub undrawn: u64,
+    /// At some of the moments: who has small blocks in the C library's heaps, by process and stack.
+    pub survivors: Vec<Survivors>,
+}
+
+/// Small blocks of the C library's allocator that are live in its heaps and came from one stack.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Survivors {
+    /// Whose.
+    pub process: ProcessId,
+    /// From where.
+    pub stack: StackId,
+    /// How many, estimated.
+    pub blocks: f64,
+    /// Their bytes with what the allocator adds, estimated.
+    pub bytes: f64,
+    /// Blocks that were recorded.
+    pub recorded: u64,
+}
+
+/// Joins a look with what is live now. With `known` false, what was live then is not known any more.
+pub(crate) fn take(replay: &Replay, look: &Look, known: bool) -> Moment {
+    let mut processes: Vec<Share> = look
+        .processes
+        .iter()
+        .map(|process| Share {
+            pid: process.pid,
+            bytes: process.counted,
+        })
+        .collect();
+    processes.sort_by_key(|share| (std::cmp::Reverse(share.bytes), share.pid));
+    let outside = |file: &&MappedFile| matches!(file.kind, FileKind::Data | FileKind::Shared) && !file.path.is_empty();
+    let mut files: Vec<MappedFile> = Vec::new();
+    for (file, bytes) in look.processes.iter().flat_map(|process| {
+        let counted = |file: &MappedFile| if process.proportional { file.pss } else { file.rss };
+        process
+            .files
+            .iter()
+            .filter(outside)
+            .map(move |file| (file, counted(file)))
+    }) {
+        match files
+            .iter_mut()
+            .find(|one| (one.kind, &one.path) == (file.kind, &file.path))
+        {
+            Some(one) => {
+                one.rss = one.rss.max(file.rss);
+                one.pss = one.pss.saturating_add(bytes);
+            }
+            None => files.push(MappedFile {
+                pss: bytes,
+                ..file.clone()
+            }),
+        }
+    }
+    files.sort_by(|one, other| other.pss.cmp(&one.pss).then_with(|| one.path.cmp(&other.path)));
+    Moment {
+        nanos: look.nanos,
+        total: look.total,
+        resident: known.then(|| resident(replay, look)),
+        processes,
+        files,
+        live: replay.tree().live_parts(),
+        is_sketch: false,
+        undrawn: 0,
+        survivors: Vec::new(),
+    }
+}
+
+/// Who has small blocks in the C library's heaps.
+fn survivors(replay: &Replay, look: &Look) -> Vec<Survivors> {
+    let mut all = Vec::new();
+    for seen in &look.processes {
+        let Some(process) = replay.running(seen.pid).and_then(|index| replay.process(index)) else {
+            continue;
+        };
+        let residency = Residency::new(seen);
+        let mut by_stack: BTreeMap<u32, Survivors> = BTreeMap::new();
+        for (Addr(addr), block) in process.blocks() {
+            let is_heap = || {
+                let area = residency.at(addr);
+                area.is_some_and(|area| matches!(area.kind(), AreaKind::Heap | AreaKind::MallocArena))
+            };
+            if block.allocator.is_python() || block.size >= places::SMALLEST_MAPPED || !is_heap() {
+                continue;
+            }
+            let sum = by_stack.entry(block.stack.0).or_insert(Survivors {
+                process: process.id(),
+                stack: block.stack,
+                blocks: 0.0,
+                bytes: 0.0,
+                recorded: 0,
+            });
+            let many = process.recording.weigh(block.size).milliblocks as f64 / 1000.0;
+            sum.blocks += many;
+            sum.bytes += many * Place::Heap.occupied(block.size) as f64;
+            sum.recorded += 1;
+        }
+        all.extend(by_stack.into_values());
+    }
+    all
+}
+
+/// A moment of which only the kinds of resident memory are known, from the moment before. Of anonymous memory, what has
+/// grown is explained by what is live now and was not.
+fn draw(replay: &Replay, look: &Look, kinds: [u64; 4], base: &Moment) -> Moment {
+    let mut moment = Moment {
+        nanos: look.nanos,
+        total: look.total,
+        live: replay.tree().live_parts(),
+        is_sketch: true,
+        ..base.clone()
+    };
+    let grown = look.total.saturating_sub(base.total);
+    if let Some(share) = moment.processes.first_mut() {
+        share.bytes = share.bytes.saturating_add(grown);
+    }
+    let before = kinds_of(look);
+    let more = |at: usize| {
+        kinds
+            .get(at)
+            .zip(before.get(at))
+            .map_or(0, |(now, before)| now.saturating_sub(*before))
+    };
+    let mut left = grown;
+    let mut take = |bytes: u64| {
+        let taken = bytes.min(left);
+        left -= taken;
+        taken
+    };
+    let (files, shared) = (take(more(1)), take(more(2)));
+    let of_kind = |kind: FileKind| move |file: &&mut MappedFile| file.kind == kind;
+    if let Some(file) = moment.files.iter_mut().find(of_kind(FileKind::Data)) {
+        file.pss = file.pss.saturating_add(files);
+    }
+    if let Some(file) = moment.files.iter_mut().find(of_kind(FileKind::Shared)) {
+        file.pss = file.pss.saturating_add(shared);
+    }
+    let has_data = moment.files.iter().any(|file| file.kind == FileKind::Data);
+    if let Some(resident) = &mut moment.resident {
+        *(if has_data {
+            &mut resident.data_files
+        } else {
+            &mut resident.code_files
+        }) += files;
+        resident.shared += shared;
+        let ([python, native, mapped], [python_before, native_before, mapped_before]) = (moment.live, base.live);
+        resident.python += take(python.saturating_sub(python_before));
+        resident.native += take((native + mapped).saturating_sub(native_before + mapped_before));
+        // The main heap is touched as it grows: what is not live there was freed.
+        resident.heap_slack += take(more(3));
+        resident.unexplained += left;
+        moment.undrawn = left;
+    }
+    moment
+}
+
+/// The kinds of a look's resident memory, as the kernel sums them up: written pages of a private mapping of a file, which
+/// it calls anonymous, are among the files here.
+fn kinds_of(look: &Look) -> [u64; 4] {
+    let mut kinds = [0; 4];
+    let [anonymous, files, shared, heap] = &mut kinds;
+    for process in &look.processes {
+        *anonymous += process.rest + process.areas.iter().map(|area| area.rss).sum::<u64>();
+        let heaps = process.areas.iter().filter(|area| area.kind == AreaKind::Heap);
+        *heap += heaps.map(|area| area.end.saturating_sub(area.start)).sum::<u64>();
+        for file in &process.files {
+            *(if file.kind == FileKind::Shared {
+                &mut *shared
+            } else {
+                &mut *files
+            }) += file.rss;
+        }
+    }
+    kinds
+}
+
+fn resident(replay: &Replay, look: &Look) -> Resident {
+    let mut all = Resident::default();
+    let mut places = Places::default();
+    for process in &look.processes {
+        let counted = |rss: u64, pss: u64| if process.proportional { pss } else { rss };
+        for file in &process.files {
+            let part = match file.kind {
+                FileKind::Code => &mut all.code_files,
+                FileKind::Data => &mut all.data_files,
+                FileKind::Shared => &mut all.shared,
+                FileKind::Deadweight => &mut all.deadweight,
+            };
+            *part += counted(file.rss, file.pss);
+        }
+        for area in &process.areas {
+            match area.kind {
+                AreaKind::Stack => all.stacks += counted(area.rss, area.pss),
+                AreaKind::Deadweight => all.deadweight += counted(area.rss, area.pss),
+                _ => {}
+            }
+        }
+        let recorded = replay.running(process.pid);
+        // A forked child that has recorded nothing yet has what its parent had.
+        let copied = || process.copy_of.and_then(|parent| replay.running(parent));
+        let line = match (recorded, copied()) {
+            (Some(index), _) => Some((replay.process(index), ancestry(replay, index))),
+            (None, Some(parent)) => Some((None, ancestry(replay, parent))),
+            (None, None) => None,
+        };
+        match line {
+            Some((own, line)) => {
+                places.add(&of_process(own, &line, process));
+                all.unexplained += process.rest;
+            }
+            None => {
+                let heaps = process.areas.iter().filter(|area| Place::of(area.kind).is_some());
+                all.unrecorded += process.rest + heaps.map(|area| counted(area.rss, area.pss)).sum::<u64>();
+            }
+        }
+    }
+    places.settle(&mut all);
+    all
+}
+
+/// The places of one process with what it has recorded itself, if anything. `line` is that and those that it was forked from.
+fn of_process(own: Option<&Process>, line: &[&Process], look: &ProcessLook) -> Places {
+    let mut places = Places::default();
+    let residency = Residency::new(look);
+    for (area, place) in look.areas.iter().filter_map(|area| Some((area, Place::of(area.kind)?))) {
+        let bytes = if look.proportional { area.pss } else { area.rss };
+        places.resident(place, bytes as f64);
+    }
+    let is_own = |owner: &Process| own.is_some_and(|own| std::ptr::eq(owner, own));
+    // Arenas lie in other anonymous memory, with a forked child those of its parents too.
+    for owner in line {
+        let arenas = owner.ranges.iter().filter(|piece| piece.kind == MapKind::Arena);
+        let replaced = |start: u64| !is_own(owner) && own.is_some_and(|own| own.ranges.at(start).is_some());
+        for arena in arenas.filter(|piece| !replaced(piece.start)) {
+            let bytes = residency.counted(arena.start, arena.end);
+            places.resident(Place::Other, -bytes);
+            places.resident(Place::Pymalloc, bytes);
+        }
+    }
+    if let Some(own) = own {
+        live(own, line, &residency, &mut places);
+    }
+    // What a child has of its parents' blocks: where it wrote, or they freed them, pages of its own.
+    let mut inherited = Places::default();
+    for owner in line.iter().filter(|owner| !is_own(owner)) {
+        live(owner, line, &residency, &mut inherited);
+    }
+    if line.iter().any(|owner| !is_own(owner)) {
+        places.add_copies(&inherited, look);
+    }
+    places
+}
+
+/// The process, and those that it was forked from.
+fn ancestry(replay: &Replay, index: usize) -> Vec<&Process> {
+    let mut line: Vec<&Process> = Vec::new();
+    let mut next = Some(index);
+    while let Some(process) = next.and_then(|index| replay.process(index)) {
+        if line.len() >= 16 {
+            break; // a circle, in a damaged capture
+        }
+        line.push(process);
+        next = replay.parent_of_fork(process);
+    }
+    line
+}
+
+/// Adds what a process has live, as far as it is resident, to the places where it is.
+fn live(owner: &Process, line: &[&Process], residency: &Residency<'_>, places: &mut Places) {
+    for (Addr(addr), block) in owner.blocks() {
+        let Some(area) = residency.at(addr) else { continue };
+        let Some(kind) = Place::of(area.kind()) else { continue };
+        let in_arena = || {
+            line.iter()
+                .any(|one| one.ranges.at(addr).is_some_and(|piece| piece.kind == MapKind::Arena))
+        };
+        let is_small = block.allocator.is_python() && block.size <= places::LARGEST_PYMALLOC;
+        let place = match kind {
+            Place::Other if is_small && in_arena() => Place::Pymalloc,
+            kind => kind,
+        };
+        let size = place.occupied(block.size);
+        let weight = owner.recording.weigh(block.size);
+        let many = weight.milliblocks as f64 / 1000.0;
+        let part = area.resident_share(addr, addr.saturating_add(block.size.max(1)));
+        let bytes = many * part * size as f64;
+        places.live(place, block.allocator.is_python(), bytes);
+        places.variance += weight.variance as f64 * part;
+    }
+    for piece in owner.ranges.iter() {
+        if matches!(piece.kind, MapKind::Anonymous | MapKind::Reserved) {
+            places.live(Place::Other, false, residency.resident(piece.start, piece.end));
+        }
+    }
+}
+
+/// The close looks at which survivors are counted: after a half and three quarters of their time, and the last one.
+fn for_survivors(looks: &[Look]) -> Vec<usize> {
+    let is_close = |at: &usize| looks.get(*at).is_some_and(|look| look.kinds.is_none());
+    let close: Vec<usize> = (0..looks.len()).filter(is_close).collect();
+    let nanos = |at: &usize| looks.get(*at).map_or(0, |look| look.nanos);
+    let (Some(first), Some(last)) = (close.first(), close.last()) else {
+        return Vec::new();
+    };
+    let length = nanos(last).saturating_sub(nanos(first));
+    let mut chosen: Vec<usize> = [length / 2, length / 4 * 3, length]
+        .into_iter()
+        .filter_map(|after| {
+            let wanted = nanos(first).saturating_add(after);
+            close.iter().copied().min_by_key(|at| nanos(at).abs_diff(wanted))
+        })
+        .collect();
+    chosen.dedup();
+    chosen
+}
+
+/// Blocks that may be visited for the looks between the highest and the last one.
+const MOST_VISITS: usize = 30_000_000;
+
+/// Replays up to each look of the capture with `run`, and joins it with what is live then.
+pub(crate) fn each(
+    folder: &Path,
+    recordings: &mut Recordings,
+    mut run: impl FnMut(&mut Recordings, u64) -> Result<(), Error>,
+) -> Result<Vec<Moment>, Error> {
+    let looks = looks::read(folder);
+    // What a fold ends with is later than what was live before.
+    let folded = recordings
+        .streams
+        .iter()
+        .map(|stream| stream.nanos)
+        .filter(|_| recordings.is_folded());
+    let folded = folded.max().unwrap_or(0);
+    let highest = looks.iter().map(|look| look.total).max();
+    let counted = for_survivors(&looks);
+    let mut moments: Vec<Moment> = Vec::with_capacity(looks.len());
+    let mut visits = 0;
+    for (at, look) in looks.iter().enumerate() {
+        let matters = Some(look.total) == highest || counted.contains(&at) || at + 1 == looks.len();
+        if !matters && visits > MOST_VISITS {
+            continue;
+        }
+        run(recordings, look.nanos)?;
+        visits += recordings.replay.blocks();
+        let moment = match (look.kinds, moments.iter().rfind(|moment| !moment.is_sketch)) {
+            (Some(kinds), Some(base)) => draw(&recordings.replay, look, kinds, base),
+            _ => take(&recordings.replay, look, look.nanos >= folded),
+        };
+        moments.push(Moment {
+            survivors: if counted.contains(&at) {
+                survivors(&recordings.replay, look)
+            } else {
+                Vec::new()
+            },
+            ..moment
+        });
+    }
+    Ok(moments)
+}

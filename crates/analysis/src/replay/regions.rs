@@ -1,0 +1,173 @@
+//! What is known of a process's regions: those that the program enters itself, and functions that are treated as such.
+
+mod functions;
+mod track;
+
+use deadweight_capture::{Addr, Event, StackId, StringId};
+
+pub(crate) use self::functions::{FunctionName, Functions};
+use self::track::Track;
+use crate::stacks::StackTree;
+use crate::weight::Weight;
+use crate::{Region, RegionSource};
+
+/// All regions of one process. Track 0 has the program's own, track n the n-th function.
+#[derive(Debug, Default)]
+pub(crate) struct Regions {
+    /// Whether anything is to be told at all.
+    is_used: bool,
+    own: Track,
+    functions: Functions,
+}
+
+/// A block or a mapping that was just made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Born {
+    /// Where it begins.
+    pub addr: u64,
+    /// Whether it is a mapping.
+    pub mapping: bool,
+    pub stack: StackId,
+    pub weight: Weight,
+    /// What is live in the process, this included.
+    pub live: Weight,
+    pub nanos: u64,
+}
+
+impl Regions {
+    /// Treats these functions as regions.
+    pub fn new(functions: &[FunctionName]) -> Regions {
+        Regions {
+            is_used: !functions.is_empty(),
+            own: Track::default(),
+            functions: Functions::new(functions),
+        }
+    }
+
+    /// Whether [`Regions::born`] and its like have to be called.
+    #[inline(always)]
+    pub fn is_used(&self) -> bool {
+        self.is_used
+    }
+
+    /// Python has this version (`Py_Version`).
+    pub fn set_python(&mut self, version: u32) {
+        self.functions.plain_names = version < 0x030b_0000;
+    }
+
+    /// Takes an event of the program's own regions.
+    pub fn event(&mut self, event: &Event<'_>, nanos: u64, live: Weight) {
+        self.is_used = true;
+        match *event {
+            Event::RegionEnter { number, outer, name } => self.own.enter((number, outer), name, nanos, live),
+            Event::RegionLeave { number } => self.own.leave(number, nanos),
+            Event::Region { number } => self.own.mark(number),
+            _ => {}
+        }
+    }
+
+    #[cold]
+    pub fn born(&mut self, born: &Born, stacks: &StackTree) {
+        self.own.born(born);
+        self.functions.born(born, stacks);
+    }
+
+    /// A block, or a part of a mapping, is gone.
+    #[cold]
+    pub fn dead(&mut self, addr: u64, weight: Weight) {
+        for track in self.tracks_mut() {
+            let owner = track.forget(addr, false);
+            track.dead(owner, weight);
+        }
+    }
+
+    /// `weight` of the mapping that began at `start` is gone; what is left of it begins at `rest`.
+    pub fn cut(&mut self, start: u64, weight: Weight, rest: &[u64]) {
+        for track in self.tracks_mut() {
+            let owner = track.forget(start, true);
+            track.dead(owner, weight);
+            for &start in rest {
+                track.own(start, true, owner);
+            }
+        }
+    }
+
+    /// The process is gone: what it had entered and not left ends here.
+    pub fn stop(&mut self, nanos: u64) {
+        self.tracks_mut().for_each(|track| track.stop(nanos));
+    }
+
+    fn tracks_mut(&mut self) -> impl Iterator<Item = &mut Track> {
+        std::iter::once(&mut self.own).chain(self.functions.tracks_mut())
+    }
+
+    fn tracks(&self) -> impl Iterator<Item = (u32, &Track)> {
+        (0..).zip(std::iter::once(&self.own).chain(self.functions.tracks()))
+    }
+
+    /// What is to be told; regions that were not left end now.
+    pub fn answer(mut self, nanos: u64, stacks: &StackTree) -> Vec<Region> {
+        self.tracks_mut().for_each(|track| track.stop(nanos));
+        let mut regions = Vec::new();
+        for (number, track) in self.tracks() {
+            for (name, sums) in track.sums() {
+                let (text, source) = match self.functions.name(number) {
+                    Some(name) => (name.to_owned(), RegionSource::Function),
+                    None => (stacks.text(name).to_owned(), RegionSource::Program),
+                };
+                regions.push(sums.answer(text, source));
+            }
+        }
+        regions
+    }
+
+    // ---- folds ----
+
+    /// What a fold keeps.
+    pub fn folded(&self) -> Vec<Event<'static>> {
+        let mut events = Vec::new();
+        if self.is_used {
+            events.push(Event::Region {
+                number: self.own.marked(),
+            });
+        }
+        for (number, track) in self.tracks() {
+            track.folded(number, self.functions.outermost(number), &mut events);
+        }
+        events
+    }
+
+    /// Takes over an event of a fold.
+    pub fn restore(&mut self, event: &Event<'_>) {
+        self.is_used = true;
+        let number = match *event {
+            Event::Region { number } => return self.own.mark(number),
+            Event::RegionTotals { track, .. }
+            | Event::RegionOpen { track, .. }
+            | Event::RegionSpan { track, .. }
+            | Event::RegionOwner { track, .. }
+            | Event::RegionLeft { track, .. } => Some(track),
+            _ => None,
+        };
+        self.functions.restoring = number.unwrap_or(self.functions.restoring);
+        let number = self.functions.restoring;
+        if let Some(track) = self.tracks_mut().nth(number as usize) {
+            track.restore(event);
+        }
+        if let Event::RegionOpen {
+            number: entered, code, ..
+        } = *event
+        {
+            self.functions.restore_inside(number, entered, code);
+        }
+    }
+}
+
+/// Names of functions' regions come from the manifest, not from the capture's strings.
+const NO_NAME: StringId = StringId::EMPTY;
+
+impl From<(Addr, bool)> for track::Place {
+    fn from((addr, mapping): (Addr, bool)) -> track::Place {
+        track::Place { addr: addr.0, mapping }
+    }
+}

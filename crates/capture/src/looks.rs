@@ -1,0 +1,348 @@
+//! `looks.jsonl`: what the resident memory of a run's processes consisted of at some moments, as the supervisor read it
+//! in `/proc/PID/smaps` and `/proc/PID/pagemap`.
+//!
+//! One look a line, each appended in one write, so the file is readable whenever its writer is killed. Now and then it is
+//! replaced by a shorter one: of a long run, looks spread over the whole time are kept, and always the one at the
+//! highest resident memory and the newest.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The file's name in a capture.
+pub const FILE: &str = "looks.jsonl";
+
+/// What an anonymous part of the address space is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AreaKind {
+    /// The C library's main heap (`brk`).
+    Heap,
+    /// One of its other arenas, which threads get.
+    MallocArena,
+    /// Any other private anonymous memory: large blocks, pymalloc's arenas, mappings that the program made.
+    Anonymous,
+    /// A thread's stack.
+    Stack,
+    /// Memory of deadweight's agent.
+    Deadweight,
+}
+
+/// A part of the address space.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Area {
+    /// What it is.
+    pub kind: AreaKind,
+    /// Its first address.
+    pub start: u64,
+    /// The address behind it.
+    pub end: u64,
+    /// Resident bytes.
+    pub rss: u64,
+    /// The same with pages that n processes share counted as 1/n.
+    pub pss: u64,
+    /// Bytes of pages that no other process has.
+    pub uss: u64,
+    /// Where only some pages of it are resident: how many, unit by unit, as pairs of a number of units and the number of
+    /// resident pages in each of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<(u32, u32)>,
+    /// Bytes of a unit of `runs`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unit: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// What stands behind mapped pages that are not anonymous.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// A program or a library, with what it writes to its own data.
+    Code,
+    /// Any other file.
+    Data,
+    /// Memory to be shared: POSIX or System V shared memory, a memory file, a shared anonymous mapping.
+    Shared,
+    /// Deadweight's own: its library and the segments that it writes.
+    Deadweight,
+}
+
+/// A file that is mapped.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MappedFile {
+    /// What it is.
+    pub kind: FileKind,
+    /// Its name; of the small ones, which are summed up, it is empty.
+    pub path: String,
+    /// Resident bytes.
+    pub rss: u64,
+    /// The same with pages that n processes share counted as 1/n.
+    pub pss: u64,
+}
+
+/// A process in a look.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ProcessLook {
+    /// Process id.
+    pub pid: u32,
+    /// Its share of the tree's resident memory: what all of its areas and files add up to, with `pss` or with `rss`.
+    pub counted: u64,
+    /// Whether pages that it shares count in part (`pss`).
+    pub proportional: bool,
+    /// Anonymous memory, by address. The smallest ones of very many are in `rest`.
+    pub areas: Vec<Area>,
+    /// Mapped files, by kind and name.
+    pub files: Vec<MappedFile>,
+    /// Resident bytes of which nothing more is known.
+    pub rest: u64,
+    /// Its parent, if it runs the same program with the same arguments: it was forked, and has what the parent had then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<u32>,
+}
+
+/// One moment.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Look {
+    /// When, nanoseconds of `CLOCK_MONOTONIC`.
+    pub nanos: u64,
+    /// Resident bytes of the process tree.
+    pub total: u64,
+    /// How long it took to read, in microseconds.
+    pub cost_micros: u64,
+    /// Nothing has changed since the look before: `processes` is that one's, and absent in the file.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unchanged: bool,
+    /// There was no time for a closer look at this maximum: resident anonymous memory, pages of files and shared memory
+    /// then, and the size of the C library's main heap. `processes` is that of the look before, and absent in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<[u64; 4]>,
+    /// The processes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<ProcessLook>,
+}
+
+impl Look {
+    /// Whether the processes were read at this moment.
+    pub fn is_close(&self) -> bool {
+        !self.unchanged && self.kinds.is_none()
+    }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// Reads all looks of a capture, in the order of time. Lines that cannot be read are passed over.
+pub fn read(folder: &Path) -> Vec<Look> {
+    let text = std::fs::read(folder.join(FILE)).unwrap_or_default();
+    let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    let mut looks: Vec<Look> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    looks.sort_by_key(|look| look.nanos);
+    let mut last: Option<Vec<ProcessLook>> = None;
+    looks.retain_mut(|look| {
+        if !look.is_close() {
+            look.processes = last.clone().unwrap_or_default();
+        } else {
+            last = Some(look.processes.clone());
+        }
+        last.is_some()
+    });
+    looks
+}
+
+/// Writes looks.
+#[derive(Debug)]
+pub struct LookWriter {
+    path: PathBuf,
+    kept: Vec<Look>,
+}
+
+/// With more looks than this, half of them go.
+const MOST_LOOKS: usize = 48;
+
+impl LookWriter {
+    /// A writer for the capture in `folder`; the file is made by the first look.
+    pub fn new(folder: &Path) -> LookWriter {
+        LookWriter {
+            path: folder.join(FILE),
+            kept: Vec::new(),
+        }
+    }
+
+    /// Appends a look.
+    ///
+    /// # Errors
+    /// If the file cannot be written; the next one may succeed.
+    pub fn write(&mut self, look: Look) -> io::Result<()> {
+        self.kept.push(look);
+        if self.kept.len() > MOST_LOOKS {
+            self.thin_out();
+            return self.replace();
+        }
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        file.write_all(&self.kept.last().map_or(Ok(Vec::new()), line)?)
+    }
+
+    /// Lets go of looks so that those left are spread over the time. The highest stays, and the newest.
+    fn thin_out(&mut self) {
+        let highest = self.kept.iter().max_by_key(|look| look.total).map(|look| look.nanos);
+        while self.kept.len() > MOST_LOOKS / 2 {
+            let nanos = |at: usize| self.kept.get(at).map_or(0, |look| look.nanos);
+            // The one goes whose going leaves the smallest gap.
+            let gap = |at: &usize| nanos(at + 1).saturating_sub(at.checked_sub(1).map_or(0, nanos));
+            let before_highest = |at: usize| Some(nanos(at + 1)) == highest;
+            let may_go = (0..self.kept.len() - 1).filter(|&at| Some(nanos(at)) != highest && !before_highest(at));
+            let Some(at) = may_go.min_by_key(gap) else { break };
+            let gone = self.kept.remove(at);
+            // What the next one was the same as moves on. One that was a sketch is lost with it.
+            if gone.is_close() && self.kept.get(at).is_some_and(|next| !next.is_close()) {
+                if let Some(next) = self.kept.get_mut(at).filter(|next| next.unchanged) {
+                    (next.unchanged, next.processes) = (false, gone.processes);
+                } else {
+                    self.kept.insert(at, gone);
+                    self.kept.remove(at + 1);
+                }
+            }
+        }
+    }
+
+    fn replace(&self) -> io::Result<()> {
+        let temporary = self.path.with_extension("jsonl.part");
+        let mut file = File::create(&temporary)?;
+        for look in &self.kept {
+            file.write_all(&line(look)?)?;
+        }
+        std::fs::rename(&temporary, &self.path)
+    }
+}
+
+fn line(look: &Look) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(look)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+impl Area {
+    /// Resident bytes of a part of the area, by `rss`.
+    pub fn resident(&self, start: u64, end: u64) -> u64 {
+        let (start, end) = (start.max(self.start), end.min(self.end));
+        if start >= end {
+            return 0;
+        }
+        if self.runs.is_empty() || self.unit == 0 {
+            let (length, part) = (self.end - self.start, end - start);
+            return (u128::from(self.rss) * u128::from(part) / u128::from(length)) as u64;
+        }
+        let mut found = 0u64;
+        let mut at = self.start;
+        for &(units, pages) in &self.runs {
+            let run_end = at.saturating_add(u64::from(units).saturating_mul(self.unit));
+            let overlap = run_end.min(end).saturating_sub(at.max(start));
+            if overlap > 0 {
+                // In each unit, as many of the bytes as of its pages.
+                let share = u128::from(overlap) * u128::from(pages) * u128::from(PAGE) / u128::from(self.unit);
+                found = found.saturating_add((share as u64).min(overlap));
+            }
+            at = run_end;
+            if at >= end {
+                break;
+            }
+        }
+        found
+    }
+}
+
+/// Bytes that a page counts for in `runs`.
+pub const PAGE: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn area(rss: u64, runs: Vec<(u32, u32)>) -> Area {
+        Area {
+            kind: AreaKind::Anonymous,
+            start: 0x10000,
+            end: 0x50000,
+            rss,
+            pss: rss,
+            uss: rss,
+            runs,
+            unit: 0x10000,
+        }
+    }
+
+    #[test]
+    fn parts_of_an_area_are_as_resident_as_their_units() {
+        // Units: full, half, half, empty.
+        let area = area(0x20000, vec![(1, 16), (2, 8), (1, 0)]);
+        assert_eq!(area.resident(0x10000, 0x50000), 0x20000);
+        assert_eq!(area.resident(0x10000, 0x20000), 0x10000);
+        assert_eq!(area.resident(0x18000, 0x28000), 0x8000 + 0x4000);
+        assert_eq!(area.resident(0x40000, 0x90000), 0);
+        assert_eq!(area.resident(0, 0x10000), 0);
+    }
+
+    #[test]
+    fn without_units_residency_is_spread_evenly() {
+        assert_eq!(area(0x20000, Vec::new()).resident(0x10000, 0x30000), 0x10000);
+    }
+
+    #[test]
+    fn many_looks_are_thinned_out_and_the_highest_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = LookWriter::new(folder.path());
+        for step in 0..1000u64 {
+            let total = if step == 333 { 9000 } else { step };
+            writer
+                .write(Look {
+                    nanos: step * 100 + 1,
+                    total,
+                    unchanged: step % 10 != 0,
+                    processes: Vec::from_iter((step % 10 == 0).then(|| ProcessLook {
+                        pid: step as u32 / 10,
+                        ..ProcessLook::default()
+                    })),
+                    ..Look::default()
+                })
+                .unwrap();
+        }
+        let looks = read(folder.path());
+        assert!(
+            looks.len() <= MOST_LOOKS && looks.len() >= MOST_LOOKS / 2,
+            "{}",
+            looks.len()
+        );
+        assert!(looks.iter().any(|look| look.total == 9000));
+        assert_eq!(looks.last().map(|look| look.nanos), Some(99_901));
+        // What has not changed is what it was last.
+        assert!(
+            looks
+                .iter()
+                .all(|look| u64::from(look.processes[0].pid) == look.nanos / 1000)
+        );
+        // They cover the whole time.
+        assert!(looks.iter().any(|look| look.nanos < 30_000));
+        assert!(looks.windows(2).all(|pair| pair[1].nanos - pair[0].nanos < 30_000));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = LookWriter::new(folder.path());
+        writer
+            .write(Look {
+                nanos: 5,
+                ..Look::default()
+            })
+            .unwrap();
+        let mut file = OpenOptions::new().append(true).open(folder.path().join(FILE)).unwrap();
+        file.write_all(b"{\"nanos\": 6, \"tot").unwrap();
+        assert_eq!(read(folder.path()).len(), 1);
+    }
+}

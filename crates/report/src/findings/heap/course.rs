@@ -1,0 +1,147 @@
+//! How memory that some stacks allocated went over time, as the events tell it.
+//!
+//! Snapshots are few, and on a busy machine fewer: what they say of one moment, the events carry on. What a container
+//! held in a snapshot is a part of what its stacks had live then. If they had more at the peak, so had the container,
+//! as far as its part stayed the same; and if they grew in a straight line, so did the container.
+
+use std::collections::HashSet;
+
+use deadweight_heap::{ProcessId, StackBytes};
+
+use super::Evidence;
+use crate::findings::growth;
+use crate::findings::shape::{Shape, has_settled, shape};
+use crate::units;
+
+/// What the stacks had at the peak must exceed what they had in the snapshot by one part in so many to matter.
+const MORE_PART: u64 = 10;
+/// The last part of the run, one in so many: what falls in it falls because the program ends.
+const LAST_PART: usize = 10;
+/// What has been gone for one part in so many of the run was temporary.
+const GONE_PART: usize = 4;
+
+/// What some stacks of a process had live.
+pub(super) struct Course {
+    /// At equal distances of time, as long as the program worked.
+    level: Vec<u64>,
+    nanos: Vec<u64>,
+    width_seconds: f64,
+    at_peak: u64,
+}
+
+/// The course of what these stacks allocated; `None` of a process without events.
+pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackBytes]) -> Option<Course> {
+    let rows = evidence.rows;
+    let index = rows.index_of(process)?;
+    let wanted: HashSet<u32> = stacks.iter().map(|part| part.stack.0).collect();
+    let answer = rows.process(index);
+    let history = &answer.history;
+    let mut level = history.series(|stack| wanted.contains(&stack.0));
+    level.truncate(growth::samples_of_work(answer));
+    level.truncate(end_of_growth(&level));
+    let of_stacks = rows
+        .list
+        .iter()
+        .filter(|row| row.process == index && wanted.contains(&(row.stack as u32)));
+    Some(Course {
+        nanos: (0..level.len()).map(|sample| history.nanos(sample)).collect(),
+        level,
+        width_seconds: history.width_nanos as f64 / 1e9,
+        at_peak: of_stacks.map(|row| row.amounts.peak.bytes).fold(0, u64::saturating_add),
+    })
+}
+
+/// Where the last fall begins, if it is near the end: what a function had goes when it returns, and that is no part of how
+/// it went.
+fn end_of_growth(level: &[u64]) -> usize {
+    let highest = level.iter().copied().max().unwrap_or(0);
+    let last_high = level.iter().rposition(|&level| level >= highest / 10 * 9);
+    let end = last_high.map_or(level.len(), |at| at + 1);
+    match end >= level.len() - level.len() / LAST_PART {
+        true => end,
+        false => level.len(),
+    }
+}
+
+/// What something that had `bytes` in a snapshot had at the peak.
+pub(super) struct AtPeak {
+    pub(super) bytes: u64,
+    /// How that is known, if it is no figure of a snapshot.
+    pub(super) because: Option<String>,
+}
+
+impl Course {
+    fn at(&self, nanos: u64) -> Option<u64> {
+        let after = self.nanos.partition_point(|&sample| sample <= nanos);
+        // A sample may be far from the snapshot: the nearer one of the two.
+        let near = [after.checked_sub(1), Some(after)].into_iter().flatten();
+        let near = near.filter(|&at| at < self.level.len());
+        near.min_by_key(|&at| self.nanos[at].abs_diff(nanos))
+            .map(|at| self.level[at])
+    }
+
+    /// Whether `bytes` of a snapshot are at least half of what the stacks had then, so that their course is its own.
+    fn is_of(&self, bytes: u64, nanos: u64) -> bool {
+        self.at(nanos).is_some_and(|level| level > 0 && bytes >= level / 2)
+    }
+
+    /// Whether it grew in a straight line up to the end of the program's work.
+    pub(super) fn is_steady(&self, bytes: u64, nanos: u64) -> bool {
+        matches!(shape(&self.level), Shape::Linear(_)) && self.is_of(bytes, nanos)
+    }
+
+    /// Whether it had ceased to grow long before the program's work ended.
+    pub(super) fn has_settled(&self, bytes: u64, nanos: u64) -> bool {
+        has_settled(&self.level) && self.is_of(bytes, nanos)
+    }
+
+    /// Whether most of it was gone again long before the program's work ended.
+    pub(super) fn is_gone(&self) -> bool {
+        let highest = self.level.iter().copied().max().unwrap_or(0);
+        let last = self.level.len() - self.level.len() / GONE_PART;
+        let rest = self.level.get(last..).unwrap_or_default();
+        !rest.is_empty() && rest.iter().all(|&level| level < highest / 3)
+    }
+
+    /// `What was allocated for it grew by 3.20 MiB a second over 7.10 s.`
+    pub(super) fn pace(&self) -> Option<String> {
+        match shape(&self.level) {
+            Shape::Linear(line) => {
+                let pace = growth::pace(&line, self.width_seconds, self.level.len());
+                Some(format!("What was allocated for it grew steadily, {pace}."))
+            }
+            _ => None,
+        }
+    }
+
+    /// What had `bytes` in a snapshot at `nanos`, with `known` of them from these stacks, had at the peak.
+    pub(super) fn at_peak(&self, bytes: u64, known: u64, nanos: u64, peak_nanos: u64) -> AtPeak {
+        let as_it_was = AtPeak { bytes, because: None };
+        let Some(then) = self.at(nanos).filter(|&then| then > 0) else {
+            return as_it_was;
+        };
+        let is_known = known >= bytes / 2 && self.is_of(bytes, nanos);
+        if nanos >= peak_nanos || !is_known || self.at_peak < then.saturating_add(then / MORE_PART) {
+            return as_it_was;
+        }
+        let part = (known as f64 / then as f64).min(1.0);
+        let more = (part * self.at_peak.saturating_sub(then) as f64) as u64;
+        let peak = bytes.saturating_add(more);
+        AtPeak {
+            bytes: peak,
+            because: Some(format!(
+                "It had {} in the last heap snapshot before the peak, {} earlier. The lines that made it had {} live then and \
+                 {} at the peak; the figure assumes that its part of that stayed the same.",
+                units::size(bytes),
+                units::duration((peak_nanos - nanos) as f64 / 1e9),
+                units::size(then),
+                units::size(self.at_peak),
+            )),
+        }
+    }
+}
+
+/// Bytes that the stacks account for.
+pub(super) fn known(stacks: &[StackBytes]) -> u64 {
+    stacks.iter().map(|part| part.bytes).fold(0, u64::saturating_add)
+}

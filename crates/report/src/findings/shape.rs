@@ -1,0 +1,245 @@
+//! How an amount went over time: whether it grew, and how.
+//!
+//! The input is a row of samples at equal distances. Everything is judged relative to the highest sample, so that it
+//! holds for any size; noise of sampling is why nothing asks for strict monotony.
+
+/// The shape of growth.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Shape {
+    /// It did not grow to speak of, or rose and fell without a trend.
+    Level,
+    /// It came in one or two steps: an import, a table built once, data loaded once.
+    OneOff,
+    /// It grew, and then stayed: a cache or a pool that is full.
+    Bounded,
+    /// It fell back deeply again and again: a buffer that is emptied, garbage that is collected.
+    Sawtooth,
+    /// It grew at a steady pace until the last sample.
+    Linear(Line),
+}
+
+/// A straight line through the growing part.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Line {
+    /// The sample at which the growth begins.
+    pub(crate) from: usize,
+    /// Growth from one sample to the next, in bytes.
+    pub(crate) per_sample: f64,
+    /// The part of the variance that the line explains, 0 to 1.
+    pub(crate) fit: f64,
+}
+
+/// Fewer samples tell nothing.
+const FEWEST: usize = 12;
+/// A line must explain this much.
+const GOOD_FIT: f64 = 0.9;
+/// A fall by this part of the highest sample is a tooth of a saw.
+const TOOTH: u64 = 3;
+/// One step that is more than this part of all growth is no steady growth.
+const LARGEST_STEP: f64 = 0.34;
+
+/// Judges a row of samples.
+pub(crate) fn shape(samples: &[u64]) -> Shape {
+    let highest = samples.iter().copied().max().unwrap_or(0);
+    if highest == 0 {
+        return Shape::Level;
+    }
+    // What came before it began is no part of its shape.
+    let from = samples.iter().position(|&level| level > highest / 20).unwrap_or(0);
+    let grown = &samples[from..];
+    let (Some(&first), Some(&last)) = (grown.first(), grown.last()) else {
+        return Shape::Level;
+    };
+    if teeth(grown, highest) > 0 {
+        return Shape::Sawtooth;
+    }
+    let growth = last.saturating_sub(first.min(last));
+    if growth <= highest / 3 {
+        // All of it was there from the start, or is gone.
+        return if last > highest / 2 {
+            Shape::OneOff
+        } else {
+            Shape::Level
+        };
+    }
+    let steps = grown.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+    let largest = steps.max().unwrap_or(0);
+    if grown.len() < FEWEST || largest as f64 > LARGEST_STEP * growth as f64 {
+        return Shape::OneOff;
+    }
+    // Steady growth has about a third of itself in each third of the time.
+    let at = |part: usize| grown[(grown.len() - 1) * part / 6];
+    let in_last_third = last.saturating_sub(at(4));
+    let in_last_sixth = last.saturating_sub(at(5));
+    if in_last_third < growth / 6 || in_last_sixth < growth / 20 {
+        return Shape::Bounded;
+    }
+    let (per_sample, fit) = line(grown);
+    if fit < GOOD_FIT || per_sample <= 0.0 {
+        return Shape::Level;
+    }
+    Shape::Linear(Line { from, per_sample, fit })
+}
+
+/// Whether it grew and then stayed for the last quarter of the time.
+pub(crate) fn has_settled(samples: &[u64]) -> bool {
+    let highest = samples.iter().copied().max().unwrap_or(0);
+    let (Some(&first), Some(&last)) = (samples.first(), samples.last()) else {
+        return false;
+    };
+    let last_quarter = samples.get(samples.len() * 3 / 4..).unwrap_or_default();
+    let before = samples.len() - last_quarter.len();
+    let reached = samples
+        .get(..before)
+        .unwrap_or_default()
+        .iter()
+        .copied()
+        .max()
+        .unwrap_or(0);
+    let growth = highest.saturating_sub(first.min(highest));
+    samples.len() >= FEWEST
+        && last >= highest / 3 * 2
+        && growth > highest / 3
+        && highest.saturating_sub(reached) < growth / 20
+}
+
+/// How often it fell deeply and rose again.
+fn teeth(samples: &[u64], highest: u64) -> usize {
+    let least = highest / TOOTH;
+    let (mut top, mut bottom, mut falling, mut count) = (0u64, u64::MAX, false, 0);
+    for &level in samples {
+        if falling {
+            bottom = bottom.min(level);
+            if level >= bottom.saturating_add(least) {
+                (falling, top, count) = (false, level, count + 1);
+            }
+        } else {
+            top = top.max(level);
+            if level.saturating_add(least) <= top {
+                (falling, bottom) = (true, level);
+            }
+        }
+    }
+    count
+}
+
+/// Slope, and the part of the variance that it explains, of the least-squares line.
+fn line(samples: &[u64]) -> (f64, f64) {
+    let n = samples.len() as f64;
+    let middle = (n - 1.0) / 2.0;
+    let mean = samples.iter().map(|&level| level as f64).sum::<f64>() / n;
+    let (mut together, mut time, mut level) = (0.0, 0.0, 0.0);
+    for (at, &sample) in samples.iter().enumerate() {
+        let (dx, dy) = (at as f64 - middle, sample as f64 - mean);
+        together += dx * dy;
+        time += dx * dx;
+        level += dy * dy;
+    }
+    if time == 0.0 || level == 0.0 {
+        return (0.0, 0.0);
+    }
+    (together / time, together * together / (time * level))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    /// Up to a few percent of noise, the same every time.
+    fn noisy(level: u64, at: u64) -> u64 {
+        level + level / 40 * (at.wrapping_mul(2_654_435_761) % 3)
+    }
+
+    fn of(count: u64, level: impl Fn(u64) -> u64) -> Shape {
+        let samples: Vec<u64> = (0..count).map(|at| noisy(level(at), at)).collect();
+        shape(&samples)
+    }
+
+    #[test]
+    fn steady_growth_is_linear() {
+        let found = of(100, |at| at * MIB);
+        let Shape::Linear(line) = found else {
+            panic!("{found:?}")
+        };
+        assert!(
+            (line.per_sample / MIB as f64 - 1.0).abs() < 0.1 && line.fit > 0.98,
+            "{line:?}"
+        );
+        assert!(
+            matches!(of(100, |at| 50 * MIB + at * MIB), Shape::Linear(_)),
+            "on a base"
+        );
+        assert!(
+            matches!(of(100, |at| at.saturating_sub(60) * MIB), Shape::Linear(_)),
+            "begun late"
+        );
+        assert!(matches!(of(64, |at| at / 4 * 4 * MIB), Shape::Linear(_)), "in steps");
+        assert!(
+            matches!(of(100, |at| at * MIB + at % 5 * 3 * MIB), Shape::Linear(_)),
+            "with temporaries"
+        );
+    }
+
+    #[test]
+    fn what_fills_and_stops_is_bounded() {
+        assert_eq!(of(100, |at| at.min(50) * MIB), Shape::Bounded);
+        assert_eq!(of(100, |at| at.min(85) * MIB), Shape::Bounded);
+        // A cache of random keys: 1 - exp(-t).
+        let full = |at: u64| ((1.0 - (-(at as f64) / 20.0).exp()) * 100.0) as u64 * MIB;
+        assert_eq!(of(100, full), Shape::Bounded);
+    }
+
+    #[test]
+    fn growth_has_settled_if_the_last_quarter_adds_nothing() {
+        let settled = |level: fn(u64) -> u64| {
+            let samples: Vec<u64> = (0..100).map(|at| noisy(level(at), 0)).collect();
+            has_settled(&samples)
+        };
+        assert!(settled(|at| at.min(60) * MIB));
+        assert!(settled(|at| if at < 30 { 0 } else { 100 * MIB }));
+        assert!(!settled(|at| at * MIB), "it goes on");
+        assert!(!settled(|at| at.min(90) * MIB), "it has just stopped");
+        assert!(!settled(|at| if at < 50 { at * MIB } else { 0 }), "it is gone");
+        assert!(!settled(|_| 100 * MIB), "it never grew");
+        assert!(!has_settled(&[1, 2, 2, 2]), "too few samples");
+    }
+
+    #[test]
+    fn what_comes_at_once_is_one_off() {
+        assert_eq!(of(100, |at| if at < 3 { 0 } else { 100 * MIB }), Shape::OneOff);
+        assert_eq!(of(100, |at| if at < 60 { 40 * MIB } else { 100 * MIB }), Shape::OneOff);
+        assert_eq!(of(100, |_| 100 * MIB), Shape::OneOff);
+    }
+
+    #[test]
+    fn what_is_emptied_again_and_again_is_a_sawtooth() {
+        assert_eq!(of(100, |at| at % 10 * MIB), Shape::Sawtooth);
+        assert_eq!(of(100, |at| at % 40 * MIB), Shape::Sawtooth);
+        // A collector that comes more and more seldom.
+        let collected = |at: u64| {
+            if at < 20 {
+                at
+            } else if at < 50 {
+                at - 20
+            } else {
+                at - 50
+            }
+        };
+        assert_eq!(of(100, |at| collected(at) * MIB), Shape::Sawtooth);
+    }
+
+    #[test]
+    fn what_is_gone_or_never_was_is_level() {
+        assert_eq!(of(100, |at| if at < 50 { 100 * MIB } else { MIB }), Shape::Level);
+        assert_eq!(shape(&[]), Shape::Level);
+        assert_eq!(shape(&[0; 50]), Shape::Level);
+        assert_eq!(shape(&[5]), Shape::OneOff);
+    }
+
+    #[test]
+    fn a_few_samples_are_no_evidence_of_steady_growth() {
+        assert_eq!(of(8, |at| at * MIB), Shape::OneOff);
+    }
+}
