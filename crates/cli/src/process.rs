@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::unistd::{SysconfVar, sysconf};
@@ -46,11 +47,20 @@ fn is_ours(pid: u32) -> bool {
     owner.is_ok_and(|owner| owner == nix::unistd::geteuid().as_raw())
 }
 
+/// Whether a process has ended, whether or not its parent has asked yet. That its files cannot be read, for want of a
+/// descriptor for example, is no sign of it.
+pub fn has_ended(pid: u32) -> bool {
+    match stat(pid) {
+        Some(stat) => stat.has_ended,
+        None => !Path::new(&format!("/proc/{pid}")).exists(),
+    }
+}
+
 /// Whether a process has ended, or does so within this time.
 pub fn ends_within(pid: u32, time: Duration) -> bool {
     let start = Instant::now();
     loop {
-        if stat(pid).is_none_or(|stat| stat.has_ended) {
+        if has_ended(pid) {
             return true;
         }
         if start.elapsed() > time {

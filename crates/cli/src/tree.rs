@@ -180,9 +180,10 @@ impl Tree {
         self.poll();
         self.read_folder();
         let now = self.start.elapsed();
-        if self.running.contains_key(&self.root) && status.is_some() {
-            self.bury(&[self.root], now);
-        }
+        // Of some, whose parent has not asked yet or just did, the poll has left the end to the next one.
+        let ended = |pid: &u32| *pid == self.root && status.is_some() || process::has_ended(*pid);
+        let ended: Vec<u32> = self.running.keys().copied().filter(ended).collect();
+        self.bury(&ended, now);
         self.record(now);
         self.recorder.finish();
         if let Some(looker) = &mut self.looker {
