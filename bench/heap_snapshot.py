@@ -167,9 +167,8 @@ class Writers:
     def _meet(self, pid: int, program_pid: int) -> None:
         try:
             rest = _stat(pid)
-            # A copy belongs to the session, and is nobody's child there: not the supervisor's, which leads the session,
-            # and not the program's.
-            if int(rest[3]) != self.session or {pid, int(rest[1])} & {self.session, program_pid}:
+            # A copy is a child of the program's of which no signal tells the end: proc(5), field 38.
+            if int(rest[3]) != self.session or int(rest[1]) != program_pid or rest[35] != "0":
                 return
             fd = os.pidfd_open(pid)
         except (OSError, ValueError, IndexError):
