@@ -7,6 +7,7 @@ mod found;
 use core::ffi::CStr;
 
 use deadweight_cpython::frame::{RawFrame, Walk};
+use deadweight_cpython::heap::lists::{self, LongLived};
 use deadweight_cpython::heap::{Interpreters, Known};
 use deadweight_cpython::runtime::Runtime;
 use deadweight_cpython::type_object::{self, KnownType};
@@ -167,6 +168,13 @@ pub enum ThreadView {
 }
 
 impl Insides {
+    /// What the main interpreter's collector counts, if that can be known. The calling thread must have the GIL, so that no
+    /// interpreter goes meanwhile.
+    pub fn long_lived(&self) -> Option<LongLived> {
+        let main = self.interpreters.main(&OwnMemory)?;
+        lists::long_lived(&OwnMemory, self.layout, self.interpreters.gc(main))
+    }
+
     /// Whether `Py_FinalizeEx` takes the interpreter apart, or has done so.
     #[inline]
     pub fn is_finalizing(&self) -> bool {

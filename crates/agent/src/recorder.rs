@@ -370,8 +370,12 @@ impl Recorder {
             go_inert();
         } else if self.output.is_asked() && self.snapshots.may_ask() {
             self.ask_for_snapshot(Cause::Asked);
-        } else if self.config.snapshots && self.snapshots.is_due(limit(&self.config)) {
-            self.ask_for_snapshot(Cause::Growth);
+        } else if self.config.snapshots {
+            let (python, insides) = (self.python.as_ref(), self.insides.as_ref());
+            let long_lived = || python?.has_gil().then(|| insides?.long_lived())?;
+            if self.snapshots.is_due(limit(&self.config), long_lived) {
+                self.ask_for_snapshot(Cause::Growth);
+            }
         }
     }
 

@@ -9,18 +9,30 @@ mod parts;
 
 use deadweight_capture::Cause;
 use deadweight_capture::write::SegmentInfo;
+use deadweight_cpython::heap::lists::LongLived;
 
 use crate::arch;
 use crate::list::List;
 use crate::os::{self, Cloned, FileLock};
 use crate::path::Path;
 
+/// The collector writes to the header of each object that it visits, so a full collection while a child writes costs a page
+/// for every page of the heap. A growing program makes one for each quarter that it grows, just as snapshots are due. So a
+/// snapshot that is due waits for a collection that is near: when this part, 1/16, of the objects that survived the
+/// last one has come since; it needs 1/4.
+const NEAR_COLLECTION_PART: u64 = 16;
+/// But only where the objects' headers lie in more than this part of the program: 1/8.
+const OBJECTS_PART: u64 = 8;
+/// Bytes of an ordinary tracked object with its header, and of what lies between it and the next one.
+const OBJECT_BYTES: u64 = 128;
+/// And no longer than until the program has grown by this part of what made the snapshot due: 1/3.
+const LONGEST_WAIT_PART: u64 = 3;
 /// A heap below this is not worth a picture.
 const LEAST_RESIDENT: u64 = 64 << 20;
 /// Growth since the last snapshot that makes another one due, as a part of what was resident then: 1/4.
 const GROWTH_PART: u64 = 4;
 /// And at least so much.
-const LEAST_GROWTH: u64 = 32 << 20;
+const LEAST_GROWTH: u64 = 16 << 20;
 /// Use of a memory limit from which on a snapshot is due, in percent; the next such one only after it fell below
 /// [`FAR_FROM_LIMIT`].
 const NEAR_LIMIT: u64 = 90;
@@ -46,8 +58,9 @@ const LEAST_WAIT_NANOS: u64 = 1_000_000_000;
 const MOST_WAIT_NANOS: u64 = 5_000_000_000;
 /// Ticks of the processor between two looks at the resident memory: about 5 ms at 2 to 4 GHz.
 const LOOK_TICKS: u64 = 15_000_000;
-/// Ticks after which a snapshot that the main thread was asked for is overdue: about 0.2 s.
-const OVERDUE_TICKS: u64 = 600_000_000;
+/// Ticks after which a snapshot that the main thread was asked for is overdue: about 0.05 s, ten turns of threads that
+/// compete for the GIL.
+const OVERDUE_TICKS: u64 = 150_000_000;
 
 /// What is known of this process's snapshots.
 pub struct Snapshots {
@@ -75,6 +88,8 @@ pub struct Snapshots {
     since: u64,
     /// Why a snapshot was asked of Python's main thread, which has not taken it yet, and when (ticks).
     asked: Option<(Cause, u64)>,
+    /// Whether it is asked for because of the limit, so that it waits for nothing.
+    is_urgent: bool,
     /// Whether Python has a pending call of ours that it has not made yet.
     is_queued: bool,
     /// Numbers of those that somebody wanted in particular, rising: they are kept.
@@ -165,6 +180,13 @@ impl Rise {
     }
 }
 
+/// Whether the collector will soon visit so many objects that a child would have no chance.
+fn is_collection_near(count: LongLived, resident: u64) -> bool {
+    let visited = count.total.saturating_add(count.pending);
+    let is_costly = visited.saturating_mul(OBJECT_BYTES) > resident / OBJECTS_PART;
+    is_costly && count.pending >= count.total / NEAR_COLLECTION_PART
+}
+
 impl Snapshots {
     /// None yet, of a process that has inherited so much resident memory: what it adds counts.
     pub const fn new(inherited: u64) -> Snapshots {
@@ -182,6 +204,7 @@ impl Snapshots {
             last_look: 0,
             since: 0,
             asked: None,
+            is_urgent: false,
             is_queued: false,
             wanted: List::new(),
         }
@@ -199,19 +222,19 @@ impl Snapshots {
     }
 
     /// Whether the heap has grown enough for a snapshot since the last one. Looks at the resident memory now and
-    /// then; cheap otherwise.
+    /// then; cheap otherwise. `long_lived` is what the collector counts, if that can be known.
     #[inline]
-    pub fn is_due(&mut self, limit: Limit<'_>) -> bool {
+    pub fn is_due(&mut self, limit: Limit<'_>, long_lived: impl FnOnce() -> Option<LongLived>) -> bool {
         let ticks = arch::ticks();
         if ticks.wrapping_sub(self.last_look) < LOOK_TICKS {
             return false;
         }
         self.last_look = ticks;
-        self.look(limit)
+        self.look(limit, long_lived)
     }
 
     #[cold]
-    fn look(&mut self, limit: Limit<'_>) -> bool {
+    fn look(&mut self, limit: Limit<'_>, long_lived: impl FnOnce() -> Option<LongLived>) -> bool {
         if self.asked.is_some() || !self.is_idle() {
             return false;
         }
@@ -219,8 +242,31 @@ impl Snapshots {
         if resident < LEAST_RESIDENT {
             return false;
         }
-        let has_grown = resident >= self.last_resident.saturating_add(self.step());
-        (has_grown && os::now_nanos() >= self.not_before) || self.comes_near(limit, resident)
+        let is_due = resident >= self.due_at() && os::now_nanos() >= self.not_before;
+        if is_due && !self.waits(resident, long_lived()) {
+            self.is_urgent = false;
+            return true;
+        }
+        self.is_urgent = self.comes_near(limit, resident);
+        self.is_urgent
+    }
+
+    /// Whether the snapshot that was asked for because the heap has grown must wait: the thread that was to take it came to it
+    /// so late that the collector is near by now.
+    pub fn is_too_late(&self, long_lived: Option<LongLived>) -> bool {
+        !self.is_urgent && self.waits(os::resident_bytes(), long_lived)
+    }
+
+    /// Whether a snapshot waits for the collector. Not for ever: it may be off, or called by the program only.
+    fn waits(&self, resident: u64, long_lived: Option<LongLived>) -> bool {
+        let due = self.due_at();
+        let may_wait = resident < due.saturating_add(due / LONGEST_WAIT_PART);
+        may_wait && long_lived.is_some_and(|count| is_collection_near(count, resident))
+    }
+
+    /// Resident memory that makes a snapshot due, bytes.
+    fn due_at(&self) -> u64 {
+        self.last_resident.saturating_add(self.step()).max(LEAST_RESIDENT)
     }
 
     /// Growth that makes a snapshot due, bytes.
@@ -418,7 +464,7 @@ fn numbered(mut stem: Path, number: u32) -> Path {
 
 #[cfg(test)]
 mod tests {
-    use super::Rise;
+    use super::{LongLived, Rise, is_collection_near};
 
     const MIB: u64 = 1 << 20;
 
@@ -435,5 +481,16 @@ mod tests {
         assert!(rise(6, 0).reaches(200 * MIB, 100 * MIB), "faster than the clock");
         assert!(!rise(0, 10).reaches(MIB, 1 << 40), "none");
         assert!(rise(1 << 40, 1).reaches(u64::MAX >> 20, 1 << 46), "no overflow");
+    }
+
+    #[test]
+    fn a_collection_is_near_when_many_objects_came_since_the_last_one() {
+        let near = |total, pending, mib: u64| is_collection_near(LongLived { total, pending }, mib * MIB);
+        assert!(near(500_000, 100_000, 100));
+        assert!(!near(500_000, 10_000, 100), "it was just made");
+        assert!(!near(50_000, 10_000, 1000), "it visits little of the program");
+        assert!(near(1000, 100_000, 100), "all of it came since");
+        assert!(!near(0, 0, 100), "none was made yet");
+        assert!(near(u64::MAX, u64::MAX, 100), "no overflow");
     }
 }

@@ -1,7 +1,8 @@
 //! What grows from snapshot to snapshot of one process.
 //!
 //! Objects have no identity over time, because CPython uses addresses again. A holder is the same if the path to it
-//! is: root, names and types.
+//! is: root, names and types. The shortest path may lead over a variable of a function that happened to run; so it is also
+//! the same if it is the only one, in both snapshots, that is such an attribute of such a type and has such elements.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -25,10 +26,28 @@ pub struct HolderSeries<'a> {
 pub fn holders_over_time(snapshots: &[SnapshotAnswer]) -> Vec<HolderSeries<'_>> {
     let mut order: Vec<&SnapshotAnswer> = snapshots.iter().collect();
     order.sort_by_key(|snapshot| (snapshot.process, snapshot.number));
-    let mut series: BTreeMap<(ProcessId, &str), Vec<(&SnapshotAnswer, &Holder)>> = BTreeMap::new();
+    let mut series: Vec<(ProcessId, Vec<(&SnapshotAnswer, &Holder)>)> = Vec::new();
+    let mut by_key: BTreeMap<(ProcessId, &str), usize> = BTreeMap::new();
+    let mut by_attribute: BTreeMap<(ProcessId, Attribute<'_>), usize> = BTreeMap::new();
     for snapshot in order {
+        let process = snapshot.process;
+        let mut named: BTreeMap<Attribute<'_>, u32> = BTreeMap::new();
+        for attribute in snapshot.holders.iter().filter_map(attribute) {
+            *named.entry(attribute).or_default() += 1;
+        }
         for holder in &snapshot.holders {
-            let points = series.entry((snapshot.process, &holder.key)).or_default();
+            let attribute = attribute(holder).filter(|attribute| named.get(attribute) == Some(&1));
+            let same = by_key.get(&(process, holder.key.as_str())).copied();
+            let same = same.or_else(|| by_attribute.get(&(process, attribute?)).copied());
+            let at = same.unwrap_or(series.len());
+            if at == series.len() {
+                series.push((process, Vec::new()));
+            }
+            by_key.insert((process, &holder.key), at);
+            if let Some(attribute) = attribute {
+                by_attribute.insert((process, attribute), at);
+            }
+            let points = &mut series[at].1;
             // Of several holders with one path in a snapshot, the first is the largest.
             if points.last().is_none_or(|(last, _)| last.number != snapshot.number) {
                 points.push((snapshot, holder));
@@ -37,7 +56,7 @@ pub fn holders_over_time(snapshots: &[SnapshotAnswer]) -> Vec<HolderSeries<'_>> 
     }
     let mut all: Vec<HolderSeries<'_>> = series
         .into_iter()
-        .map(|((process, _), points)| {
+        .map(|(process, points)| {
             let sizes: Vec<u64> = points.iter().map(|(_, holder)| holder.amount.bytes()).collect();
             HolderSeries {
                 process,
@@ -48,6 +67,19 @@ pub fn holders_over_time(snapshots: &[SnapshotAnswer]) -> Vec<HolderSeries<'_>> 
         .collect();
     all.sort_by_key(|series| std::cmp::Reverse(series.top().1.amount.bytes()));
     all
+}
+
+/// Type and name of an attribute that is a holder, the holder's type and that of its elements.
+type Attribute<'a> = (&'a str, &'a str, &'a str, Option<&'a str>);
+
+fn attribute(holder: &Holder) -> Option<Attribute<'_>> {
+    let [.., owner, _] = holder.path.as_slice() else {
+        return None;
+    };
+    let elements = holder.elements.as_ref().map(|elements| elements.type_name.as_str());
+    // The paths to variables of modules and classes are always the same.
+    let is_attribute = owner.edge.starts_with('.') && !matches!(owner.type_name.as_str(), "module" | "type");
+    is_attribute.then_some((&owner.type_name, &owner.edge, &holder.type_name, elements))
 }
 
 impl<'a> HolderSeries<'a> {

@@ -31,6 +31,10 @@ const SMALLEST_PART: u64 = 100;
 const MOST_HOLDERS: usize = 100;
 /// Fewer similar objects are no elements.
 const FEWEST_ELEMENTS: u64 = 4;
+/// With so many below it, none of which has more than a part of it, 1/16, a container is a holder whatever their types are:
+/// of objects that refer to each other, such as the nodes of a tree, each is below the container itself.
+const MANY: u64 = 64;
+const LARGEST_OF_MANY: u64 = 16;
 /// Fewer objects are not jointly held: they have different owners that happen to share them.
 const FEWEST_JOINT: usize = 8;
 
@@ -220,12 +224,42 @@ fn holds(graph: &Graph, tree: &Tree, place: u32) -> Option<Found> {
         return None;
     }
     // A mapping may have objects of one type as keys and of another as values: neither need have half by itself.
+    let below: u64 = kinds.values().map(|(count, ..)| count).sum();
+    if below >= MANY && largest <= whole / LARGEST_OF_MANY {
+        return many_kinds(graph, tree, place, kinds);
+    }
     let together = kinds.values().filter(|(count, ..)| *count >= FEWEST_ELEMENTS);
     let together = together.fold(0u64, |sum, (_, bytes, _)| sum.saturating_add(*bytes));
     let is_many = |&(_, (count, ..)): &(u32, (u64, u64, u32))| count >= FEWEST_ELEMENTS;
     let many = kinds.into_iter().filter(is_many);
     let (kind, (count, bytes, sample)) = many.max_by_key(|&(kind, (_, bytes, _))| (bytes, Reverse(kind)))?;
     (bytes >= whole / 2 || bytes >= whole / 4 && together >= whole / 2).then_some(Found {
+        place,
+        elements: Some((kind, count, bytes)),
+        sample: Some(sample),
+        joint: Vec::new(),
+    })
+}
+
+/// A holder of so many and so small objects that their types do not matter. Its elements are of the type that has most of it; if
+/// that has not half, then among those that it refers to itself.
+fn many_kinds(graph: &Graph, tree: &Tree, place: u32, mut kinds: FxHashMap<u32, (u64, u64, u32)>) -> Option<Found> {
+    let (node, whole) = (tree.order[place as usize], tree.retained[place as usize].total());
+    let has_half = kinds.values().any(|(_, bytes, _)| *bytes >= whole / 2);
+    if !has_half && (node as usize) < graph.len() {
+        let mut own: FxHashMap<u32, u32> = FxHashMap::default();
+        for &to in graph.targets(node) {
+            let kind = graph.types.get(to as usize).copied().unwrap_or(NO_TYPE);
+            if tree.place(to).is_some_and(|at| tree.idom[at as usize] == place) {
+                own.entry(kind).or_insert(to);
+            }
+        }
+        if own.keys().any(|kind| kinds.contains_key(kind)) {
+            kinds.retain(|kind, (.., sample)| own.get(kind).map(|&to| *sample = to).is_some());
+        }
+    }
+    let most = kinds.into_iter().max_by_key(|&(kind, (_, bytes, _))| (bytes, Reverse(kind)));
+    most.map(|(kind, (count, bytes, sample))| Found {
         place,
         elements: Some((kind, count, bytes)),
         sample: Some(sample),

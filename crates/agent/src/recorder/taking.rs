@@ -74,6 +74,9 @@ impl Recorder {
                 Taking::Later
             };
         }
+        if cause == Cause::Growth && self.snapshots.is_too_late(insides.long_lived()) {
+            return Taking::Later;
+        }
         let number = self.snapshots.next_number();
         let Some(destination) = self.output.snapshot_destination() else {
             return Taking::Never;

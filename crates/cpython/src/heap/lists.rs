@@ -30,6 +30,27 @@ pub fn is_collecting<M: Memory>(mem: &M, layout: &Layout, gc: u64) -> bool {
     mem.u32(gc.wrapping_add(layout.heap.gc.collecting.into())) != Some(0)
 }
 
+/// What the collector counts to tell whether a full collection is worth it: one is made when a quarter of the objects that
+/// survived the last one have survived the younger generations since.
+///
+/// Source: CPython 3.9 to 3.13, `gc_collect_generations` (Modules/gcmodule.c, Python/gc.c).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongLived {
+    /// Tracked objects that survived the last full collection.
+    pub total: u64,
+    /// And those that have come to the oldest generation since.
+    pub pending: u64,
+}
+
+/// These counts of the collector whose state is at `gc`; `None` if the version has others, or they cannot be read.
+pub fn long_lived<M: Memory>(mem: &M, layout: &Layout, gc: u64) -> Option<LongLived> {
+    let at = gc.wrapping_add(layout.heap.gc.long_lived?.into());
+    Some(LongLived {
+        total: mem.u64(at)?,
+        pending: mem.u64(at.wrapping_add(8))?,
+    })
+}
+
 /// Whether the collector tracks the object at `object`, which has a header: then it is linked to others.
 #[inline(always)]
 pub fn is_tracked<M: Memory>(mem: &M, object: u64) -> bool {

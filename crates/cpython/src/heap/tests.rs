@@ -144,6 +144,22 @@ fn a_ring_with_a_wrong_link_back_is_broken() {
 }
 
 #[test]
+fn counts_of_the_collector_are_read_where_they_are_known() {
+    for minor in MINORS {
+        let (layout, gc) = (layout(minor), 0x1_0000);
+        let mut mem = crate::fake::Fake::default();
+        assert_eq!(lists::long_lived(&mem, layout, gc), None);
+        mem.put_u64(gc + 224, 1000);
+        mem.put_u64(gc + 232, 70);
+        let known = (minor <= 13).then_some(lists::LongLived {
+            total: 1000,
+            pending: 70,
+        });
+        assert_eq!(lists::long_lived(&mem, layout, gc), known);
+    }
+}
+
+#[test]
 fn no_two_symbols_are_the_same() {
     for (index, (symbol, _)) in known::SYMBOLS.iter().enumerate() {
         assert!(known::SYMBOLS[..index].iter().all(|(other, _)| other != symbol));

@@ -84,6 +84,9 @@ pub struct GcLayout {
     pub permanent: u16,
     /// `collecting`, an int.
     pub collecting: u16,
+    /// `long_lived_total` and right after it `long_lived_pending`, as far as that was verified: up to 3.13. `None` from
+    /// 3.14 on, where it changes inside the series.
+    pub long_lived: Option<u16>,
 }
 
 /// `PyObject.ob_refcnt`.

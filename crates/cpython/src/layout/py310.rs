@@ -61,6 +61,7 @@ pub(super) const LAYOUT: Layout = Layout {
             generations: [24, 48, 72],
             permanent: 104,
             collecting: 200,
+            long_lived: Some(224),
         },
         refcount: RefcountLayout::Wide,
         heap_type: HeapTypeLayout {

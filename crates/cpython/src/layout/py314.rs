@@ -89,6 +89,7 @@ pub(super) const LAYOUT: Layout = Layout {
             generations: [24, 48, 72],
             permanent: 96,
             collecting: 192,
+            long_lived: None,
         },
         refcount: RefcountLayout::Low32,
         heap_type: HeapTypeLayout {

@@ -89,6 +89,7 @@ pub(super) const LAYOUT: Layout = Layout {
             generations: [8, 32, 56],
             permanent: 80,
             collecting: 112,
+            long_lived: None,
         },
         refcount: RefcountLayout::Low32,
         heap_type: HeapTypeLayout {

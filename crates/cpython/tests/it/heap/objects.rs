@@ -37,6 +37,22 @@ fn the_lists_of_the_collector_hold_what_gc_get_objects_says() {
 }
 
 #[test]
+fn the_collector_counts_what_survived_its_last_full_collection() {
+    Heap::each(|heap| {
+        let (mem, layout) = (heap.ctx.mem, heap.ctx.layout);
+        let count = lists::long_lived(mem, layout, heap.interpreters.gc(heap.interpreter));
+        let [survived] = heap.said("survived").next().unwrap() else {
+            panic!()
+        };
+        println!("{}: {count:?}, {survived} survived", heap.name);
+        if let Some(count) = count {
+            assert_eq!(count.pending, 0, "{}", heap.name);
+            assert!(count.total.abs_diff(number(survived)) <= 60, "{}: {count:?}", heap.name);
+        }
+    });
+}
+
+#[test]
 fn every_type_has_the_name_that_python_gives_it() {
     Heap::each(|heap| {
         let mut count = 0;

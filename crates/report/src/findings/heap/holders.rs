@@ -26,7 +26,7 @@ pub(super) fn growing(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> 
     for series in series.iter().filter(|series| series.top().1.rooted) {
         let course = course::of(evidence, series.process, &series.top().1.stacks);
         let steady = course.as_ref().filter(|course| is_steady(series, course, evidence));
-        if grew(series) || steady.is_some() {
+        if grew(series, course.as_ref(), evidence) || steady.is_some() {
             found.extend(finding_of(series, course.as_ref(), evidence, report));
         }
         if found.len() >= MOST {
@@ -52,12 +52,17 @@ fn is_steady(series: &HolderSeries<'_>, course: &Course, evidence: &Evidence<'_>
         && course.is_steady(bytes, snapshot.nanos)
 }
 
-fn grew(series: &HolderSeries<'_>) -> bool {
+fn grew(series: &HolderSeries<'_>, course: Option<&Course>, evidence: &Evidence<'_>) -> bool {
     let Some((_, first)) = series.points.get(series.rise.start) else {
         return false;
     };
-    let (_, top) = series.top();
-    let points = series.rise.len();
+    let (snapshot, top) = series.top();
+    let seen = series.rise.len();
+    // Two may be chance, so what the other points tell is never enough by itself.
+    let points = match seen {
+        ..2 => seen,
+        _ => seen + usize::from(began_later(series, evidence)) + usize::from(went_on(snapshot, top, course, evidence)),
+    };
     let larger = has_grown(first.amount.bytes(), top.amount.bytes());
     match (&first.elements, &top.elements) {
         (Some(before), Some(after)) => points >= POINTS && larger && after.count > before.count,
@@ -65,6 +70,27 @@ fn grew(series: &HolderSeries<'_>) -> bool {
         (None, Some(_)) => points >= POINTS && larger,
         (_, None) => points >= POINTS_ALONE && larger,
     }
+}
+
+/// Whether a complete snapshot from before its rise does not list it, because it was too small then: for what a module has,
+/// whose path is always the same. A variable of a function is not there before the call.
+fn began_later(series: &HolderSeries<'_>, evidence: &Evidence<'_>) -> bool {
+    let is_a_modules = |holder: &Holder| holder.path.first().is_some_and(|root| root.type_name == "sys.modules");
+    series.rise.start == 0
+        && series.points.first().is_some_and(|(first, holder)| {
+            let before = |other: &&SnapshotAnswer| other.process == series.process && other.number < first.number;
+            is_a_modules(holder) && evidence.snapshots.iter().filter(|other| other.complete).any(|other| before(&other))
+        })
+}
+
+/// Whether what was allocated for it went on growing up to the peak.
+fn went_on(top: &SnapshotAnswer, holder: &Holder, course: Option<&Course>, evidence: &Evidence<'_>) -> bool {
+    let bytes = holder.amount.bytes();
+    let at_peak = course.map(|course| {
+        let known = course::known(&holder.stacks);
+        course.at_peak(bytes, known, top.nanos, evidence.peak_nanos)
+    });
+    at_peak.is_some_and(|at_peak| has_grown(bytes, at_peak.bytes))
 }
 
 /// Whether the growth ended long before the program did, as that of a cache that is full: the rest of the run was a third
