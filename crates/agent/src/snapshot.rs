@@ -337,9 +337,12 @@ impl Snapshots {
         self.is_queued
     }
 
-    /// Notes why a snapshot was asked of the main thread; `None` if Python has no room for the pending call.
+    /// Notes why a snapshot was asked of the main thread; `None` if Python has no room for the pending call. If it has not
+    /// made the last one yet, it is overdue at once: it waits for the other threads.
     pub fn set_asked(&mut self, asked: Option<Cause>) {
-        self.asked = asked.map(|cause| (cause, arch::ticks()));
+        let now = arch::ticks();
+        let since = if self.is_queued { now.wrapping_sub(OVERDUE_TICKS) } else { now };
+        self.asked = asked.map(|cause| (cause, since));
         self.is_queued = asked.is_some();
     }
 
