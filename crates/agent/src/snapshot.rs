@@ -341,7 +341,11 @@ impl Snapshots {
     /// made the last one yet, it is overdue at once: it waits for the other threads.
     pub fn set_asked(&mut self, asked: Option<Cause>) {
         let now = arch::ticks();
-        let since = if self.is_queued { now.wrapping_sub(OVERDUE_TICKS) } else { now };
+        let since = if self.is_queued {
+            now.wrapping_sub(OVERDUE_TICKS)
+        } else {
+            now
+        };
         self.asked = asked.map(|cause| (cause, since));
         self.is_queued = asked.is_some();
     }

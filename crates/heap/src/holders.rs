@@ -258,7 +258,9 @@ fn many_kinds(graph: &Graph, tree: &Tree, place: u32, mut kinds: FxHashMap<u32, 
             kinds.retain(|kind, (.., sample)| own.get(kind).map(|&to| *sample = to).is_some());
         }
     }
-    let most = kinds.into_iter().max_by_key(|&(kind, (_, bytes, _))| (bytes, Reverse(kind)));
+    let most = kinds
+        .into_iter()
+        .max_by_key(|&(kind, (_, bytes, _))| (bytes, Reverse(kind)));
     most.map(|(kind, (count, bytes, sample))| Found {
         place,
         elements: Some((kind, count, bytes)),

@@ -232,6 +232,75 @@ fn growth_is_seen_by_path_although_addresses_change() {
 }
 
 #[test]
+fn a_holder_is_the_same_although_a_function_has_it_at_hand() {
+    // Once the path is that of the thread's registry, once that of the method that runs.
+    let answers: Vec<_> = [("main", "registry", 20u64), ("Session.add", "self", 30)]
+        .iter()
+        .enumerate()
+        .map(|(number, &(function, local, count))| {
+            let mut heap = Snapshot::new();
+            heap.tracked(0x1000, "orm.Registry", 48, 1).attr("session", 0x2000);
+            heap.tracked(0x2000, "orm.Session", 48, 1 + number as u64)
+                .attr("_new", 0x3000)
+                .attr("_deleted", 0x4000);
+            for (dict, rows) in [(0x3000, 0x1_0000), (0x4000, 0x2_0000)] {
+                heap.tracked(dict, "dict", 1000, 1);
+                for i in 0..count {
+                    heap.key(&format!("{i}"), rows + i * 0x100);
+                }
+            }
+            for (rows, size) in [(0x1_0000, MIB), (0x2_0000, MIB / 2)] {
+                for i in 0..count {
+                    heap.plain(rows + i * 0x100, "app.Row", size, 1);
+                }
+            }
+            let (root, of) = if number == 0 {
+                (0x1000, "main")
+            } else {
+                (0x2000, function)
+            };
+            heap.frame(of, local, root).end();
+            analyse(&[&heap.bytes()], number as u32).unwrap()
+        })
+        .collect();
+    assert_ne!(answers[0].holders[0].key, answers[1].holders[0].key);
+    let series = holders_over_time(&answers);
+    let grown: Vec<_> = series.iter().map(|series| series.rise.len()).collect();
+    assert_eq!(grown, [2, 2], "each with itself");
+    assert!(series[0].points.iter().all(|(_, holder)| holder.key.contains("_new")));
+}
+
+#[test]
+fn many_objects_of_many_types_that_refer_to_each_other_have_one_holder() {
+    let mut heap = Snapshot::new();
+    let (trees, nodes) = (20u64, 10u64);
+    let node = |tree: u64, at: u64| 0x10_0000 + tree * 0x1_0000 + at * 0x100;
+    heap.tracked(0x1000, "dict", 10_000, 1);
+    for tree in 0..trees {
+        for at in 0..nodes {
+            heap.key(&format!("{tree}.{at}"), node(tree, at));
+        }
+    }
+    for tree in 0..trees {
+        for at in 0..nodes {
+            heap.tracked(node(tree, at), &format!("ast.Node{at}"), 64 << 10, 3)
+                .attr("parent", node(tree, (at + 1) % nodes))
+                .attr("child", node(tree, (at + nodes - 1) % nodes));
+        }
+    }
+    let answer = heap.frame("main", "cache", 0x1000).end().answer();
+    let holder = &answer.holders[0];
+    assert_eq!(holder.path[0].edge, "<local cache>");
+    assert_eq!(holder.type_name, "dict");
+    assert!(holder.amount.bytes() >= 200 * (64 << 10), "{:?}", holder.amount);
+    let elements = holder.elements.as_ref().unwrap();
+    assert!(
+        elements.type_name.starts_with("ast.Node") && elements.count == trees,
+        "{elements:?}"
+    );
+}
+
+#[test]
 fn a_path_prefers_names_to_detours() {
     let mut heap = Snapshot::new();
     // The function's globals are nearer, but say nothing.

@@ -297,6 +297,41 @@ fn a_holder_below_a_class_is_called_by_its_module() {
     assert_eq!(only(&report).chain[0].type_name, "sys.modules");
 }
 
+#[test]
+fn two_snapshots_are_enough_of_what_a_module_did_not_have_before() {
+    let of_module = |count: u64| {
+        let mut holder = titles(count);
+        holder.path = vec![
+            step("sys.modules", "['app']"),
+            step("module", ".cache"),
+            step("dict", "[1]"),
+        ];
+        holder
+    };
+    let heaps = |holder: &dyn Fn(u64) -> Holder, first_is_complete: bool| -> Vec<SnapshotAnswer> {
+        let holders = [vec![], vec![holder(60)], vec![holder(130)]];
+        let answers = holders.into_iter().enumerate().map(|(number, holders)| SnapshotAnswer {
+            holders,
+            complete: number > 0 || first_is_complete,
+            ..snapshot(number as u32)
+        });
+        answers.collect()
+    };
+    let whole = report(&heaps(&of_module, true));
+    assert_eq!(
+        only(&whole).title,
+        "app.cache grew from 60 to 130 objects of type _ElementUnicodeResult, which hold 650 MiB."
+    );
+    assert!(
+        report(&heaps(&of_module, false)).findings.is_empty(),
+        "it may be missing"
+    );
+    assert!(
+        report(&heaps(&titles, true)).findings.is_empty(),
+        "a function that was not called yet"
+    );
+}
+
 /// Snapshots with so many bytes without an owner.
 fn unowned(bytes: &[u64], allocator: Allocator) -> Vec<SnapshotAnswer> {
     let one = |(number, bytes): (usize, &u64)| SnapshotAnswer {

@@ -79,7 +79,12 @@ fn began_later(series: &HolderSeries<'_>, evidence: &Evidence<'_>) -> bool {
     series.rise.start == 0
         && series.points.first().is_some_and(|(first, holder)| {
             let before = |other: &&SnapshotAnswer| other.process == series.process && other.number < first.number;
-            is_a_modules(holder) && evidence.snapshots.iter().filter(|other| other.complete).any(|other| before(&other))
+            is_a_modules(holder)
+                && evidence
+                    .snapshots
+                    .iter()
+                    .filter(|other| other.complete)
+                    .any(|other| before(&other))
         })
 }
 
