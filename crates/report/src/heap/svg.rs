@@ -19,7 +19,10 @@ const RED: &str = "#c5221f";
 const INK: &str = "#202124";
 const GREY: &str = "#5f6368";
 const LINE: &str = "#80868b";
+const PANEL: &str = "#fafbfc";
 const NOTE_LINE: f64 = 20.0;
+/// Room for a letter of the title.
+const TITLE_LETTER: f64 = 9.6;
 
 /// Writes the picture.
 ///
@@ -27,7 +30,8 @@ const NOTE_LINE: f64 = 20.0;
 /// If `out` fails.
 pub fn render(picture: &Picture, out: &mut dyn Write) -> io::Result<()> {
     let placed: Vec<Placed> = picture.panels.iter().map(place).collect();
-    let content = placed.iter().map(|panel| panel.width).fold(520.0, f64::max);
+    let title = picture.title.chars().count() as f64 * TITLE_LETTER - 48.0;
+    let content = placed.iter().map(|panel| panel.width).fold(title.max(520.0), f64::max);
     let width = content + 2.0 * MARGIN + 48.0;
     let (mut body, mut y) = (String::new(), 84.0);
     for (panel, placed) in picture.panels.iter().zip(&placed) {
@@ -53,7 +57,7 @@ pub fn render(picture: &Picture, out: &mut dyn Write) -> io::Result<()> {
     write!(
         out,
         "{}",
-        label(MARGIN, 40.0, &picture.title, 18, INK, r#" font-weight="600""#)
+        label(MARGIN, 40.0, &picture.title, 16, INK, r#" font-weight="600""#)
     )?;
     let legend = "Boxes: objects of one type. Arrows: the reference that leads from one to the next, as source.";
     write!(out, "{}", label(MARGIN, 62.0, legend, 12, GREY, ""))?;
@@ -80,7 +84,7 @@ fn draw_panel(out: &mut String, panel: &Panel, placed: &Placed, y: f64, width: f
     let height = 78.0 + placed.height + 26.0 + note_lines as f64 * NOTE_LINE + 14.0;
     let _ = writeln!(
         out,
-        r##"<rect x="{MARGIN}" y="{y:.1}" width="{inner:.1}" height="{height:.1}" rx="12" fill="#fafbfc" stroke="#dfe3e8"/>"##
+        r##"<rect x="{MARGIN}" y="{y:.1}" width="{inner:.1}" height="{height:.1}" rx="12" fill="{PANEL}" stroke="#dfe3e8"/>"##
     );
     out.push_str(&label(left, y + 34.0, &panel.heading, 20, INK, r#" font-weight="700""#));
     out.push_str(&label(left, y + 56.0, &panel.subject, 13, GREY, ""));
@@ -165,10 +169,11 @@ fn draw_arrow(out: &mut String, arrow: &Arrow) {
     };
     let mut y = arrow.label_y;
     for line in &arrow.lines {
-        let style = format!(
-            r##" text-anchor="{}" font-family="{MONO}"{weight} stroke="#fafbfc" stroke-width="4" paint-order="stroke""##,
-            arrow.anchor
-        );
+        let style = format!(r#" text-anchor="{}" font-family="{MONO}"{weight}"#, arrow.anchor);
+        // A rim of the background's colour where it crosses a line: a text of its own, because many readers do not know
+        // `paint-order` and would draw the rim over the letters.
+        let rim = format!("{style} stroke=\"{PANEL}\" stroke-width=\"4\"");
+        out.push_str(&label(arrow.label_x, y, line, 12, PANEL, &rim));
         out.push_str(&label(arrow.label_x, y, line, 12, ink, &style));
         y += place::LABEL_LINE;
     }
