@@ -68,6 +68,7 @@ pub(crate) fn find(evidence: &heap::Evidence<'_>, lookup: &Lookup, started: Opti
     }
     report.findings.extend(more);
     resident::drop_explained(&mut report.findings);
+    spike::drop_explained(&mut report.findings);
     report
         .findings
         .sort_by_key(|found| (found.severity, std::cmp::Reverse(found.bytes)));

@@ -40,6 +40,30 @@ const COPIES: &str = "Each step keeps its input while it makes its output: drop 
 /// What helps in general.
 const ANYTHING: &str = "If not all of it is needed at once, work in smaller pieces, or drop what is done with earlier.";
 
+/// Drops spikes that are only good to know where a graver finding already says why that line's memory was there: who drops the
+/// garbage needs no advice on how to allocate less of it.
+pub(super) fn drop_explained(findings: &mut Vec<Finding>) {
+    use FindingKind::{CyclicGarbage, GrowingHolder, NativeLeak, Uncollectable};
+    let is_cause = |found: &&Finding| {
+        let says_why = matches!(found.kind, CyclicGarbage | Uncollectable | GrowingHolder | NativeLeak);
+        says_why && found.severity < Severity::Low
+    };
+    let place = |found: &Finding| {
+        let site = found.user_sites.first()?;
+        Some((site.at.file.clone(), site.at.line, found.bytes?))
+    };
+    let causes: Vec<_> = findings.iter().filter(is_cause).filter_map(place).collect();
+    findings.retain(|found| {
+        let is_explained = |(file, line, spike): (String, Option<u32>, u64)| {
+            let same = causes.iter().filter(|cause| (&cause.0, cause.1) == (&file, line));
+            same.map(|cause| cause.2).fold(0, u64::saturating_add) >= spike / 2
+        };
+        found.kind != FindingKind::PeakSpike
+            || found.severity != Severity::Low
+            || !place(found).is_some_and(is_explained)
+    });
+}
+
 /// The rows of one line of the user's.
 struct Group<'r, 'a> {
     at: FrameName<'a>,

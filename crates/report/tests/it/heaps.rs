@@ -7,7 +7,7 @@ use deadweight_heap::{
 use deadweight_report::text::{Style, diagnosis};
 use deadweight_report::{BuildOptions, Finding, FindingKind, Report, Severity, build};
 
-use crate::fixture::{self, COPY, MAIN, MIB, kept, manifest, process};
+use crate::fixture::{self, COPY, MAIN, MIB, freed, kept, manifest, process};
 
 const RSS: u64 = 1000 * MIB;
 
@@ -223,6 +223,23 @@ fn memory_that_the_collector_cannot_see_is_uncollectable() {
         (FindingKind::Uncollectable, Some(false))
     );
     assert!(found.suggestion.as_ref().unwrap().contains("array of objects"));
+}
+
+#[test]
+fn a_spike_is_not_told_where_garbage_explains_it() {
+    let of = |garbage: u64| {
+        let one = process(4123, 1, &["python"], &[(&[MAIN, COPY], freed(900 * MIB))]);
+        let heap = SnapshotAnswer {
+            cycles: vec![frames(garbage)],
+            ..snapshot(0)
+        };
+        let analysis = fixture::analysis(vec![one]);
+        let report = build(Some(&manifest(RSS)), &analysis, &[heap], &BuildOptions::default());
+        report.findings.iter().map(|found| found.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(of(600 * MIB), [FindingKind::CyclicGarbage]);
+    let both = [FindingKind::CyclicGarbage, FindingKind::PeakSpike];
+    assert_eq!(of(300 * MIB), both, "most of it was something else");
 }
 
 #[test]
