@@ -98,6 +98,9 @@ pub struct Unexplained {
     pub stack: Option<StackId>,
     /// How many, and what they retain.
     pub amount: Amount,
+    /// From such an object to an object of native code that it alone has, as most of them do, and in which the collector
+    /// sees no references: what that native code keeps may be the reference. Empty if there is none.
+    pub suspect: Vec<Step>,
 }
 
 /// Blocks that no Python object leads to.

@@ -254,9 +254,10 @@ impl Census {
     /// All edges of the last object were there.
     #[inline]
     fn end_object(&mut self) {
-        if self.apart
-            && let Some(leaf) = self.objects.last().and_then(Leaf::of)
-        {
+        let names = &self.names;
+        let last = self.objects.last();
+        let last = last.filter(|object| self.apart && !names.may_hide_references(object.type_number));
+        if let Some(leaf) = last.and_then(Leaf::of) {
             self.objects.pop();
             self.leaves.push(leaf);
         }

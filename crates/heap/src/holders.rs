@@ -223,11 +223,11 @@ fn holds(graph: &Graph, tree: &Tree, place: u32) -> Option<Found> {
     if largest / 7 >= whole / 10 || is_namespace(graph, node) {
         return None;
     }
-    // A mapping may have objects of one type as keys and of another as values: neither need have half by itself.
     let below: u64 = kinds.values().map(|(count, ..)| count).sum();
     if below >= MANY && largest <= whole / LARGEST_OF_MANY {
         return many_kinds(graph, tree, place, kinds);
     }
+    // A mapping may have objects of one type as keys and of another as values: neither need have half by itself.
     let together = kinds.values().filter(|(count, ..)| *count >= FEWEST_ELEMENTS);
     let together = together.fold(0u64, |sum, (_, bytes, _)| sum.saturating_add(*bytes));
     let is_many = |&(_, (count, ..)): &(u32, (u64, u64, u32))| count >= FEWEST_ELEMENTS;
@@ -242,7 +242,7 @@ fn holds(graph: &Graph, tree: &Tree, place: u32) -> Option<Found> {
 }
 
 /// A holder of so many and so small objects that their types do not matter. Its elements are of the type that has most of it; if
-/// that has not half, then among those that it refers to itself.
+/// none has half, of those types that it refers to itself.
 fn many_kinds(graph: &Graph, tree: &Tree, place: u32, mut kinds: FxHashMap<u32, (u64, u64, u32)>) -> Option<Found> {
     let (node, whole) = (tree.order[place as usize], tree.retained[place as usize].total());
     let has_half = kinds.values().any(|(_, bytes, _)| *bytes >= whole / 2);

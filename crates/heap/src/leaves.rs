@@ -1,6 +1,7 @@
 //! Objects that need no node of their own: most of a large heap are numbers and strings that hold nothing.
 //!
-//! A *leaf* leads nowhere, the collector does not track it, and it has one reference. If one object alone is found to
+//! A *leaf* leads nowhere, the collector does not track it, and it has one reference; and it is no object of native code that may
+//! keep references where nobody sees them. If one object alone is found to
 //! have it, whatever is true of that object's memory is true of the leaf's: nothing else can hold it. So the leaves of
 //! one type that an object has become one node that stands for them ([`FEWEST_NODE`] or [`SMALLEST_NODE`] at least), or
 //! are counted in the object itself. No answer about holders, cycles and garbage becomes another one, and the analysis

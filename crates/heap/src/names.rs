@@ -16,6 +16,8 @@ pub(crate) struct Names {
     /// Dense numbers of types, in the order in which they were first met.
     dense: FxHashMap<u32, u32>,
     types: Vec<StringId>,
+    /// Whether a type's name is one of an extension module's or of a program's, and not that of a plain value.
+    foreign: Vec<bool>,
     /// Strings that say `__dict__`.
     dicts: Vec<StringId>,
     /// Strings that name an attribute that leads everywhere.
@@ -23,6 +25,11 @@ pub(crate) struct Names {
     /// What cells are called, by their nodes: the variable's name in every function that shares it.
     cells: FxHashMap<u32, StringId>,
 }
+
+/// Modules whose types without references are plain values.
+const PLAIN_VALUES: [&str; 10] = [
+    "array", "datetime", "decimal", "_decimal", "mmap", "numpy", "pandas", "re", "uuid", "zoneinfo",
+];
 
 /// Attributes that lead everywhere and explain nothing.
 const DETOURS: [&[u8]; 15] = [
@@ -79,18 +86,29 @@ impl Names {
     }
 
     pub fn define_type(&mut self, id: TypeId, name: StringId) {
-        let at = self.type_number(id);
-        if let Some(place) = self.types.get_mut(at as usize) {
-            *place = name;
+        let at = self.type_number(id) as usize;
+        let text = self.string(name);
+        let module = text.split('.').next().unwrap_or_default();
+        let is_foreign = !is_builtin(text) && !PLAIN_VALUES.contains(&module);
+        if let (Some(place), Some(foreign)) = (self.types.get_mut(at), self.foreign.get_mut(at)) {
+            (*place, *foreign) = (name, is_foreign);
         }
+    }
+
+    /// Whether an object of this type that refers to nothing, as far as is known, may keep references in memory of native code:
+    /// where neither the collector nor a snapshot sees them.
+    #[inline]
+    pub fn may_hide_references(&self, type_number: u32) -> bool {
+        self.foreign.get(type_number as usize).copied().unwrap_or(false)
     }
 
     /// The dense number of a type, which may be defined later.
     #[inline]
     pub fn type_number(&mut self, id: TypeId) -> u32 {
-        let types = &mut self.types;
+        let (types, foreign) = (&mut self.types, &mut self.foreign);
         *self.dense.entry(id.0).or_insert_with(|| {
             types.push(StringId(u32::MAX));
+            foreign.push(false);
             (types.len() - 1) as u32
         })
     }

@@ -1,12 +1,15 @@
 //! Memory that nothing in the snapshot holds: blocks without an owner, and objects without a finder.
 
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 
 use deadweight_capture::{Allocator, StackId};
 use rustc_hash::FxHashMap;
 
-use crate::answer::{Amount, Unexplained, Unowned};
-use crate::graph::{Counts, Graph, IMMORTAL, Mark, NATIVE, OBJECT_DOOR, PYTHON_BLOCK, UNEXPLAINED};
+use crate::answer::{Amount, Step, Unexplained, Unowned};
+use crate::chain::{self, Link};
+use crate::graph::{Counts, Graph, IMMORTAL, Mark, NATIVE, OBJECT_DOOR, PYTHON_BLOCK, TRACKED, UNEXPLAINED};
+use crate::label::{Kind, Label};
 use crate::reach::Realm;
 use crate::retained::Tree;
 
@@ -15,6 +18,12 @@ const MOST: usize = 200;
 /// Smaller amounts are not listed.
 const SMALLEST: u64 = 64 << 10;
 
+/// Of each group so many are asked for what may hold them.
+const SAMPLES: usize = 16;
+/// By ways of so many references at most,
+const LONGEST_WAY: usize = 4;
+/// and through so many objects.
+const MOST_LOOKED_AT: usize = 500;
 /// Objects that the interpreter itself refers to from places that no snapshot shows.
 const INTERPRETERS_OWN: [&str; 8] = [
     "type",
@@ -77,24 +86,81 @@ pub(crate) fn unexplained(graph: &Graph, tree: &Tree, nodes: &[u32]) -> Vec<Unex
         let of_node = graph.marks.iter().skip(at).take_while(|mark| mark.node == node);
         of_node.filter(|mark| !mark.folded).map(|mark| mark.stack).next()
     };
-    let mut sums: FxHashMap<(u32, Option<StackId>), Amount> = FxHashMap::default();
+    let mut groups: FxHashMap<(u32, Option<StackId>), (Amount, Vec<u32>)> = FxHashMap::default();
     for &node in nodes {
         let Some(place) = tree.place(node) else { continue };
         let retained = tree.retained[place as usize];
-        let sum = sums.entry((graph.types[node as usize], stack_of(node))).or_default();
+        let (sum, samples) = groups.entry((graph.types[node as usize], stack_of(node))).or_default();
         sum.objects += 1;
         sum.python_bytes = sum.python_bytes.saturating_add(retained.python);
         sum.native_bytes = sum.native_bytes.saturating_add(retained.native);
+        if samples.len() < SAMPLES {
+            samples.push(node);
+        }
     }
-    let mut list: Vec<((u32, Option<StackId>), Amount)> = sums.into_iter().collect();
-    list.retain(|(_, amount)| amount.bytes() >= SMALLEST);
-    list.sort_by_key(|(key, amount)| (Reverse(amount.bytes()), *key));
+    let mut list: Vec<_> = groups.into_iter().collect();
+    list.retain(|(_, (amount, _))| amount.bytes() >= SMALLEST);
+    list.sort_by_key(|(key, (amount, _))| (Reverse(amount.bytes()), *key));
     list.truncate(MOST);
     list.into_iter()
-        .map(|((kind, stack), amount)| Unexplained {
+        .map(|((kind, stack), (amount, samples))| Unexplained {
             type_name: graph.names.type_name(kind).to_owned(),
             stack,
             amount,
+            suspect: suspect(graph, tree, &samples),
         })
         .collect()
+}
+
+/// The way that most of these objects have to an object of native code which may be what refers to them.
+fn suspect(graph: &Graph, tree: &Tree, nodes: &[u32]) -> Vec<Step> {
+    let mut ways: FxHashMap<String, (usize, Vec<Link>)> = FxHashMap::default();
+    for links in nodes.iter().filter_map(|&node| way_to_native_code(graph, tree, node)) {
+        ways.entry(chain::key(graph, &links)).or_insert((0, links)).0 += 1;
+    }
+    let most = ways
+        .into_iter()
+        .max_by_key(|(key, (count, _))| (*count, Reverse(key.clone())));
+    most.filter(|(_, (count, _))| *count * 2 > nodes.len())
+        .map_or_else(Vec::new, |(_, (_, links))| {
+            let mut steps = chain::steps(graph, &links);
+            if let Some(last) = steps.last_mut() {
+                last.edge.clear();
+            }
+            steps
+        })
+}
+
+/// The shortest way over what only this object has.
+fn way_to_native_code(graph: &Graph, tree: &Tree, node: u32) -> Option<Vec<Link>> {
+    let mut ways: VecDeque<Vec<Link>> = VecDeque::from([vec![(node, Label::default())]]);
+    let mut looked_at = 0;
+    while let Some(way) = ways.pop_front() {
+        let &(from, _) = way.last()?;
+        let place = tree.place(from)?;
+        for (to, label) in graph.edges(from) {
+            let is_its_own = tree.place(to).is_some_and(|at| tree.idom[at as usize] == place);
+            if !is_its_own || to as usize >= graph.objects || label.kind() == Kind::Type {
+                continue;
+            }
+            looked_at += 1;
+            let mut longer = way.clone();
+            longer.last_mut()?.1 = label;
+            longer.push((to, Label::default()));
+            if is_opaque(graph, to) {
+                return Some(longer);
+            }
+            if longer.len() <= LONGEST_WAY && looked_at < MOST_LOOKED_AT {
+                ways.push_back(longer);
+            }
+        }
+    }
+    None
+}
+
+/// Whether it is an object of native code that takes no part in garbage collection, and refers to no object as far as is known.
+fn is_opaque(graph: &Graph, node: u32) -> bool {
+    graph.flags[node as usize] & TRACKED == 0
+        && graph.names.may_hide_references(graph.types[node as usize])
+        && graph.targets(node).iter().all(|&to| to as usize >= graph.objects)
 }

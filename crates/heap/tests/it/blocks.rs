@@ -3,7 +3,7 @@
 use deadweight_capture::{Allocator, StackId};
 use deadweight_heap::Unowned;
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, chain};
 
 const MIB: u64 = 1 << 20;
 
@@ -168,4 +168,32 @@ fn the_block_of_an_object_may_come_between_its_events() {
     let answer = heap.end().answer();
     assert_eq!(answer.holders[0].amount.bytes(), 48 + 1000 + MIB);
     assert_eq!(answer.hidden.objects, 0);
+}
+
+#[test]
+fn lost_objects_may_be_held_by_an_object_of_native_code_that_each_has() {
+    let suspect = |native_type: &str| {
+        let mut heap = Snapshot::new();
+        for i in 0..20u64 {
+            let (index, dict, native, text) = (
+                0x1_0000 + i * 0x1000,
+                0x1_0100 + i * 0x1000,
+                0x1_0200 + i * 0x1000,
+                0x1_0300 + i * 0x1000,
+            );
+            // Of its 500 references nothing in the snapshot is one.
+            heap.tracked(index, "search.Index", 48, 500).attr("__dict__", dict);
+            heap.tracked(dict, "dict", 300, 1)
+                .key("text", text)
+                .key("automaton", native);
+            heap.plain(native, native_type, 80, 1).plain(text, "str", MIB, 1);
+        }
+        let answer = heap.end().answer();
+        let found = &answer.unexplained[0];
+        assert_eq!((found.type_name.as_str(), found.amount.objects), ("search.Index", 20));
+        chain(&found.suspect)
+    };
+    assert_eq!(suspect("ahocorasick.Automaton"), ["Index.automaton", "Automaton"]);
+    assert!(suspect("numpy.ndarray").is_empty(), "a plain value");
+    assert!(suspect("bytearray").is_empty(), "Python's own");
 }

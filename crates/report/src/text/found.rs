@@ -30,7 +30,11 @@ pub(super) fn grave(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io
         page.wrapped((paint, "  ! "), "    ", (Paint::Plain, &title(found)))?;
         // A cycle is drawn in the title.
         if !found.chain.is_empty() && found.cycle != Some(true) {
-            let chain = format!("Held by: {}", drawn(&found.chain));
+            let what = match found.kind {
+                FindingKind::Uncollectable => "Perhaps a cycle",
+                _ => "Held by",
+            };
+            let chain = format!("{what}: {}", drawn(&found.chain));
             page.wrapped((Paint::Plain, "    "), "      ", (Paint::Plain, &names::clean(&chain)))?;
         }
         if let Some(made) = made(found, report) {

@@ -410,18 +410,33 @@ fn objects_that_nothing_refers_to_and_that_become_more_are_lost() {
                 python_bytes: count * 50 * MIB,
                 native_bytes: 0,
             },
+            suspect: Vec::new(),
         }],
         ..snapshot(number as u32)
     };
-    let heaps: Vec<SnapshotAnswer> = [2, 4, 6].into_iter().enumerate().map(heap).collect();
-    let report = report(&heaps);
-    let found = only(&report);
+    let mut heaps: Vec<SnapshotAnswer> = [2, 4, 6].into_iter().enumerate().map(heap).collect();
+    let whole = report(&heaps);
+    let found = only(&whole);
     assert_eq!((found.kind, found.count), (FindingKind::Uncollectable, Some(6)));
     assert!(
         found
             .title
             .starts_with("300 MiB is lost: nothing in the program refers to 6 str objects")
     );
+    assert!(found.chain.is_empty() && !text(&whole).contains("Perhaps"));
+    for heap in &mut heaps {
+        let part = &mut heap.unexplained[0];
+        part.type_name = "search.Index".to_owned();
+        part.suspect = vec![step("search.Index", ".automaton"), step("ahocorasick.Automaton", "")];
+    }
+    let whole = report(&heaps);
+    let said = text(&whole);
+    assert!(
+        said.contains("Perhaps a cycle: Index.automaton → Automaton (in C) → Index"),
+        "{said}"
+    );
+    assert!(said.contains("`Index.automaton`"), "{said}");
+    assert_eq!(only(&whole).cycle, None, "it is not proven");
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use deadweight_heap::{Allocator, ProcessId, SnapshotAnswer, StackBytes, StackId, rise};
+use deadweight_heap::{Allocator, ProcessId, SnapshotAnswer, StackBytes, StackId, Step, rise, short_type};
 
 use super::course;
-use super::{Evidence, MOST, by_process, found, garbage, has_grown, severity};
-use crate::model::{Finding, FindingKind, Line, Report};
+use super::{Evidence, MOST, by_process, chain, found, garbage, has_grown, severity};
+use crate::model::{Finding, FindingKind, Line, Link, Report};
 use crate::sites::Row;
 use crate::{names, units};
 
@@ -25,6 +25,8 @@ struct Series {
     counts: Vec<u64>,
     /// In the last snapshot that has any.
     stacks: Vec<StackBytes>,
+    /// What may hold them: see [`deadweight_heap::Unexplained::suspect`].
+    suspect: Vec<Step>,
 }
 
 impl Series {
@@ -168,6 +170,7 @@ pub(super) fn lost_references(evidence: &Evidence<'_>, report: &Report) -> Vec<F
                 let key = (part.type_name.as_str(), place(&rows, part.stack));
                 let series = series.entry(key).or_default();
                 series.add(at, (part.amount.bytes(), part.amount.objects), part.stack);
+                series.suspect.clone_from(&part.suspect);
             }
         }
         for ((type_name, _), series) in series {
@@ -204,7 +207,33 @@ fn lost_objects(
          line calls."
             .to_owned(),
     );
+    if let [first, .., native] = series.suspect.as_slice() {
+        let (own, native) = (short_type(type_name), short_type(&native.type_name));
+        let way = format!("{}{}", short_type(&first.type_name), steps_between(&series.suspect));
+        found.chain = chain(&series.suspect, false);
+        if let Some(last) = found.chain.last_mut() {
+            last.edge = " (in C)".to_owned();
+        }
+        found.chain.push(Link {
+            type_name: own.to_owned(),
+            edge: String::new(),
+        });
+        found.evidence.push(format!(
+            "Each has the {native} `{way}`, an object of native code whose references the collector cannot see."
+        ));
+        found.suggestion = Some(format!(
+            "If the {native} was given the {own} (as a value, a callback, an owner), that is a cycle which is never freed: give it \
+             a key, a number or a weak reference instead, or clear it when it is done with. Otherwise native code has taken \
+             references and not given them back: look for a newer release of the package."
+        ));
+    }
     Some(found)
+}
+
+/// `.automaton` of the way from an object to another one.
+fn steps_between(steps: &[Step]) -> String {
+    let before_last = steps.iter().take(steps.len().saturating_sub(1));
+    before_last.map(|step| step.edge.as_str()).collect()
 }
 
 fn most(mut all: Vec<Finding>) -> Vec<Finding> {
