@@ -5,6 +5,7 @@
 //! costs too much memory.
 
 pub mod child;
+mod collector;
 mod parts;
 
 use deadweight_capture::Cause;
@@ -16,16 +17,7 @@ use crate::list::List;
 use crate::os::{self, Cloned, FileLock};
 use crate::path::Path;
 
-/// The collector writes to the header of each object that it visits, so a full collection while a child writes costs a page
-/// for every page of the heap. A growing program makes one for each quarter that it grows, just as snapshots are due. So a
-/// snapshot that is due waits for a collection that is near: when this part, 1/16, of the objects that survived the
-/// last one has come since; it needs 1/4.
-const NEAR_COLLECTION_PART: u64 = 16;
-/// But only where the objects' headers lie in more than this part of the program: 1/8.
-const OBJECTS_PART: u64 = 8;
-/// Bytes of an ordinary tracked object with its header, and of what lies between it and the next one.
-const OBJECT_BYTES: u64 = 128;
-/// And no longer than until the program has grown by this part of what made the snapshot due: 1/3.
+/// A snapshot that waits for the collector does so until the program has grown by this part of what made it due: 1/3.
 const LONGEST_WAIT_PART: u64 = 3;
 /// A heap below this is not worth a picture.
 const LEAST_RESIDENT: u64 = 64 << 20;
@@ -180,13 +172,6 @@ impl Rise {
     }
 }
 
-/// Whether the collector will soon visit so many objects that a child would have no chance.
-fn is_collection_near(count: LongLived, resident: u64) -> bool {
-    let visited = count.total.saturating_add(count.pending);
-    let is_costly = visited.saturating_mul(OBJECT_BYTES) > resident / OBJECTS_PART;
-    is_costly && count.pending >= count.total / NEAR_COLLECTION_PART
-}
-
 impl Snapshots {
     /// None yet, of a process that has inherited so much resident memory: what it adds counts.
     pub const fn new(inherited: u64) -> Snapshots {
@@ -261,7 +246,7 @@ impl Snapshots {
     fn waits(&self, resident: u64, long_lived: Option<LongLived>) -> bool {
         let due = self.due_at();
         let may_wait = resident < due.saturating_add(due / LONGEST_WAIT_PART);
-        may_wait && long_lived.is_some_and(|count| is_collection_near(count, resident))
+        may_wait && long_lived.is_some_and(|count| collector::is_near(count, resident))
     }
 
     /// Resident memory that makes a snapshot due, bytes.
@@ -471,7 +456,7 @@ fn numbered(mut stem: Path, number: u32) -> Path {
 
 #[cfg(test)]
 mod tests {
-    use super::{LongLived, Rise, is_collection_near};
+    use super::Rise;
 
     const MIB: u64 = 1 << 20;
 
@@ -488,16 +473,5 @@ mod tests {
         assert!(rise(6, 0).reaches(200 * MIB, 100 * MIB), "faster than the clock");
         assert!(!rise(0, 10).reaches(MIB, 1 << 40), "none");
         assert!(rise(1 << 40, 1).reaches(u64::MAX >> 20, 1 << 46), "no overflow");
-    }
-
-    #[test]
-    fn a_collection_is_near_when_many_objects_came_since_the_last_one() {
-        let near = |total, pending, mib: u64| is_collection_near(LongLived { total, pending }, mib * MIB);
-        assert!(near(500_000, 100_000, 100));
-        assert!(!near(500_000, 10_000, 100), "it was just made");
-        assert!(!near(50_000, 10_000, 1000), "it visits little of the program");
-        assert!(near(1000, 100_000, 100), "all of it came since");
-        assert!(!near(0, 0, 100), "none was made yet");
-        assert!(near(u64::MAX, u64::MAX, 100), "no overflow");
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use deadweight_analysis::{Amount, Analysis, ProcessAnswer};
 use deadweight_heap::SnapshotAnswer;
 
+use crate::findings::heap::of_peak;
 use crate::identity::{Fingerprint, Namer, Place};
 use crate::model::{Finding, Line, Report};
 use crate::names;
@@ -165,21 +166,17 @@ fn highest(process: &ProcessAnswer, of_stack: &[Option<usize>]) -> BTreeMap<usiz
     highest
 }
 
-/// The types in the last snapshot before the peak of each process, or else its first one.
+/// The types in the snapshot of each process that tells most about the peak.
 fn snapshots(run: &Recorded<'_>) -> Option<Snapshots> {
     let mut found = Snapshots::default();
     let mut any = false;
     // Of a process without a snapshot, all of it.
     found.uncovered = run.analysis.peak.heap.bytes;
     for process in &run.analysis.processes {
-        let of_process = || {
-            let whole = run.heaps.iter().filter(|heap| heap.complete);
-            whole.filter(|heap| heap.process == process.id)
-        };
-        let before = of_process()
-            .filter(|heap| heap.nanos <= run.analysis.peak.nanos)
-            .max_by_key(|heap| heap.nanos);
-        let Some(heap) = before.or_else(|| of_process().min_by_key(|heap| heap.nanos)) else {
+        let whole = run.heaps.iter().filter(|heap| heap.complete);
+        let mut of_process: Vec<_> = whole.filter(|heap| heap.process == process.id).collect();
+        of_process.sort_by_key(|heap| heap.nanos);
+        let Some(heap) = of_peak(&of_process, run.analysis.peak.nanos) else {
             continue;
         };
         any = true;

@@ -16,6 +16,8 @@ pub const KIB: u64 = 1 << 10;
 pub const MIB: u64 = 1 << 20;
 pub const SECOND: u64 = 1_000_000_000;
 pub const START: u64 = 1000 * SECOND;
+/// When the heap was at its highest.
+pub const PEAK_NANOS: u64 = START + 38 * SECOND;
 
 pub type Place = (&'static str, u32, &'static str);
 
@@ -165,7 +167,7 @@ pub fn process(pid: u32, parent: u32, argv: &[&str], stacks: &[(&[Place], StackA
     answer.python = Some(0x030b_07f0);
     answer.span_nanos = (START, START + 41 * SECOND);
     answer.own_peak = peak;
-    answer.own_peak_nanos = START + 38 * SECOND;
+    answer.own_peak_nanos = PEAK_NANOS;
     answer.at_tree_peak = peak;
     answer.end = end;
     answer.max_rss_bytes = None;
@@ -188,7 +190,7 @@ pub fn analysis(processes: Vec<ProcessAnswer>) -> Analysis {
         exact: false,
         interval_bytes: 64 * KIB,
         peak: Peak {
-            nanos: if processes.is_empty() { 0 } else { START + 38 * SECOND },
+            nanos: if processes.is_empty() { 0 } else { PEAK_NANOS },
             heap,
             composition: Composition {
                 python_bytes: heap.bytes / 4,

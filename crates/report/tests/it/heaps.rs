@@ -226,6 +226,34 @@ fn memory_that_the_collector_cannot_see_is_uncollectable() {
 }
 
 #[test]
+fn garbage_is_that_of_the_snapshot_right_after_the_peak_if_the_other_one_was_long_ago() {
+    let found = |nanos: u64, whole: u64| {
+        let heap = |number: u32, nanos: u64, garbage: u64, whole: u64| SnapshotAnswer {
+            nanos,
+            cycles: vec![frames(garbage)],
+            all: native(whole),
+            ..snapshot(number)
+        };
+        let heaps = [
+            heap(0, fixture::PEAK_NANOS - 800, 300 * MIB, 500 * MIB),
+            heap(1, nanos, 600 * MIB, whole),
+        ];
+        only(&report(&heaps)).bytes
+    };
+    assert_eq!(found(fixture::PEAK_NANOS + 100, 900 * MIB), Some(600 * MIB));
+    assert_eq!(
+        found(fixture::PEAK_NANOS + 101, 900 * MIB),
+        Some(300 * MIB),
+        "not much nearer"
+    );
+    assert_eq!(
+        found(fixture::PEAK_NANOS + 1, 400 * MIB),
+        Some(300 * MIB),
+        "most was gone by then"
+    );
+}
+
+#[test]
 fn a_spike_is_not_told_where_garbage_explains_it() {
     let of = |garbage: u64| {
         let one = process(4123, 1, &["python"], &[(&[MAIN, COPY], freed(900 * MIB))]);

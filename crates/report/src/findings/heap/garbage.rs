@@ -3,19 +3,15 @@
 use deadweight_heap::{CycleGroup, SnapshotAnswer, short_type};
 
 use super::course;
-use super::{Evidence, MOST, advice, by_process, chain, found, severity};
+use super::{Evidence, MOST, advice, by_process, chain, found, of_peak, severity};
 use crate::model::{Finding, FindingKind, Report};
 use crate::units;
 
-/// Garbage in the snapshot of each process that is the nearest to the peak: the last one before it, or else the
-/// first one.
+/// Garbage in the snapshot of each process that tells most about the peak.
 pub(super) fn collectable(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
     let mut all = Vec::new();
     for (_, snapshots) in by_process(evidence.snapshots) {
-        let before = snapshots
-            .iter()
-            .rposition(|snapshot| snapshot.nanos <= evidence.peak_nanos);
-        if let Some(&snapshot) = snapshots.get(before.unwrap_or(0)) {
+        if let Some(snapshot) = of_peak(&snapshots, evidence.peak_nanos) {
             all.extend(snapshot.cycles.iter().map(|group| (snapshot, group)));
         }
     }
