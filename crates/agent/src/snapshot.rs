@@ -50,9 +50,9 @@ const LEAST_WAIT_NANOS: u64 = 1_000_000_000;
 const MOST_WAIT_NANOS: u64 = 5_000_000_000;
 /// Ticks of the processor between two looks at the resident memory: about 5 ms at 2 to 4 GHz.
 const LOOK_TICKS: u64 = 15_000_000;
-/// Ticks after which a snapshot that the main thread was asked for is overdue: about 0.05 s, ten turns of threads that
-/// compete for the GIL.
-const OVERDUE_TICKS: u64 = 150_000_000;
+/// Ticks after which a snapshot that the main thread was asked for is overdue: about 0.2 s. Sooner, it would often be taken in the
+/// midst of a C function of the main thread, whose references look lost.
+const OVERDUE_TICKS: u64 = 600_000_000;
 
 /// What is known of this process's snapshots.
 pub struct Snapshots {

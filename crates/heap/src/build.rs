@@ -58,6 +58,9 @@ pub(crate) enum Keep {
     Nothing,
 }
 
+/// An owner keeps the address of a block, or, for the sake of alignment, one a little behind it: bytes.
+const START_OF_BLOCK: u64 = 4096;
+
 /// Where edges come from and go to.
 struct Layout {
     index: AddressIndex,
@@ -217,6 +220,13 @@ fn nodes(
     Ok((graph, counts))
 }
 
+/// Whether a word that looks like an address deep inside a block is rather a small number of 32 bits, such as the flags of a
+/// regular expression, beside four bytes of padding in which the upper half of some address was left. Of true addresses one in
+/// 65,536 looks like that.
+fn is_half_a_number(word: u64, block: &Block) -> bool {
+    word as u32 <= u32::from(u16::MAX) && word.wrapping_sub(block.addr) >= START_OF_BLOCK
+}
+
 impl Layout {
     /// What an address leads to for the object `from`.
     #[inline]
@@ -227,6 +237,9 @@ impl Layout {
         match self.blocks.find(addr) {
             Some(at) => {
                 let block = self.blocks.list.get(at)?;
+                if is_half_a_number(addr, block) {
+                    return None;
+                }
                 // A pointer into another object is no reference to it.
                 match block.own {
                     true => None,

@@ -197,3 +197,24 @@ fn lost_objects_may_be_held_by_an_object_of_native_code_that_each_has() {
     assert!(suspect("numpy.ndarray").is_empty(), "a plain value");
     assert!(suspect("bytearray").is_empty(), "Python's own");
 }
+
+#[test]
+fn a_small_number_beside_what_was_left_of_an_address_is_no_reference() {
+    // The block reaches over a multiple of 4 GiB.
+    let (start, size) = (0x7f11_ff00_0010, 50 * MIB);
+    let holders = |word: u64, owner: u64| {
+        let mut heap = Snapshot::new();
+        heap.plain(0x1000, "re.Pattern", 200, 1).word(56, word);
+        heap.plain(0x2000, "ctypes.c_void_p", 80, 1).word(16, owner);
+        heap.malloc(start, size, 1);
+        heap.frame("main", "pattern", 0x1000);
+        heap.frame("main", "block", 0x2000);
+        let answer = heap.end().answer();
+        let first = |holder: &deadweight_heap::Holder| chain(&holder.path)[0].clone();
+        answer.holders.iter().map(first).collect::<Vec<_>>()
+    };
+    // 88 are the flags of a pattern.
+    assert_eq!(holders(0x7f12_0000_0058, start), ["frame main<local block>"]);
+    assert!(holders(0x7f12_0000_0058, 0).is_empty());
+    assert_eq!(holders(0x7f12_0012_3450, 0), ["frame main<local pattern>"]);
+}
