@@ -50,9 +50,11 @@ const LEAST_WAIT_NANOS: u64 = 1_000_000_000;
 const MOST_WAIT_NANOS: u64 = 5_000_000_000;
 /// Ticks of the processor between two looks at the resident memory: about 5 ms at 2 to 4 GHz.
 const LOOK_TICKS: u64 = 15_000_000;
-/// Ticks after which a snapshot that the main thread was asked for is overdue: about 0.2 s. Sooner, it would often be taken in the
-/// midst of a C function of the main thread, whose references look lost.
+/// Ticks after which a snapshot that the main thread was asked for is overdue, if that thread itself comes to an allocation: about
+/// 0.2 s. It is in the midst of a C function, whose references look lost.
 const OVERDUE_TICKS: u64 = 600_000_000;
+/// And in another thread: about 0.05 s, ten turns of threads that compete for the GIL.
+const OVERDUE_ELSEWHERE_TICKS: u64 = 150_000_000;
 
 /// What is known of this process's snapshots.
 pub struct Snapshots {
@@ -323,11 +325,11 @@ impl Snapshots {
     }
 
     /// Notes why a snapshot was asked of the main thread; `None` if Python has no room for the pending call. If it has not
-    /// made the last one yet, it is overdue at once: it waits for the other threads.
+    /// made the last one yet, other threads need not wait for it: it waits for them.
     pub fn set_asked(&mut self, asked: Option<Cause>) {
         let now = arch::ticks();
         let since = if self.is_queued {
-            now.wrapping_sub(OVERDUE_TICKS)
+            now.wrapping_sub(OVERDUE_ELSEWHERE_TICKS)
         } else {
             now
         };
@@ -344,9 +346,14 @@ impl Snapshots {
     /// The same in another thread when the main thread has not come to it: it waits for a lock, or native code keeps
     /// it busy.
     #[inline]
-    pub fn take_overdue(&mut self) -> Option<Cause> {
+    pub fn take_overdue(&mut self, is_main: bool) -> Option<Cause> {
         let (_, since) = self.asked?;
-        if arch::ticks().wrapping_sub(since) < OVERDUE_TICKS {
+        let patience = if is_main {
+            OVERDUE_TICKS
+        } else {
+            OVERDUE_ELSEWHERE_TICKS
+        };
+        if arch::ticks().wrapping_sub(since) < patience {
             return None;
         }
         self.asked.take().map(|(cause, _)| cause)

@@ -82,7 +82,7 @@ fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, (door, i
     if takes_part && !block.is_null() {
         agent.record(thread, block as u64, size as u64, door);
         if is_new_block && door == Allocator::PyObject {
-            agent.take_overdue();
+            agent.take_overdue(thread);
         }
     }
 }

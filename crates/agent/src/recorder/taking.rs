@@ -6,6 +6,7 @@ use deadweight_cpython::heap::lists;
 use super::{Recorder, StackState, limit, pending};
 use crate::python::OwnMemory;
 use crate::snapshot::{Refused, Taken, child};
+use crate::thread::Thread;
 
 /// What came of the wish for a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,8 +44,8 @@ impl Recorder {
     /// There the heap is as sound as the collector needs it: up to 3.11 it runs at this very point, and an allocation
     /// may always fail, so nothing is half changed. References that C code has in its hands make objects look alive.
     #[inline]
-    pub(super) fn take_overdue(&mut self) {
-        if let Some(cause) = self.snapshots.take_overdue()
+    pub(super) fn take_overdue(&mut self, thread: &Thread) {
+        if let Some(cause) = self.snapshots.take_overdue(thread.is_main.get())
             && self.python.is_some_and(|python| python.has_gil())
         {
             // SAFETY: the thread has the GIL, and the heap is sound (see above).
