@@ -24,7 +24,7 @@ const LEAST_RESIDENT: u64 = 64 << 20;
 /// Growth since the last snapshot that makes another one due, as a part of what was resident then: 1/4.
 const GROWTH_PART: u64 = 4;
 /// And at least so much.
-const LEAST_GROWTH: u64 = 16 << 20;
+const LEAST_GROWTH: u64 = 32 << 20;
 /// Use of a memory limit from which on a snapshot is due, in percent; the next such one only after it fell below
 /// [`FAR_FROM_LIMIT`].
 const NEAR_LIMIT: u64 = 90;
@@ -343,8 +343,8 @@ impl Snapshots {
         self.asked.take().map(|(cause, _)| cause)
     }
 
-    /// The same in another thread when the main thread has not come to it: it waits for a lock, or native code keeps
-    /// it busy.
+    /// The same at an allocation when the main thread has not come to it: it waits for a lock, or native code keeps it busy. `is_main`
+    /// tells whether that thread itself allocates.
     #[inline]
     pub fn take_overdue(&mut self, is_main: bool) -> Option<Cause> {
         let (_, since) = self.asked?;

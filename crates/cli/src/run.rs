@@ -54,9 +54,14 @@ pub fn run(args: RunArgs) -> Result<ExitStatus> {
     manifest.warnings.extend(folding.stop());
     let status = status?;
     account::complete(&mut manifest, Some(status), tree.as_ref(), &folder);
-    let written = manifest.write(&folder);
-    supervision.end();
+    conclude(&manifest, &folder, supervision, plan.quiet);
+    Ok(status)
+}
 
+/// Writes the complete manifest, lets go of the signals, and prints the diagnosis.
+pub fn conclude(manifest: &Manifest, folder: &Path, supervision: Supervision, quiet: bool) {
+    let written = manifest.write(folder);
+    supervision.end();
     if let Err(error) = written {
         // The program's own standard error may be closed: then there is nobody to tell.
         let _ = writeln!(
@@ -64,10 +69,9 @@ pub fn run(args: RunArgs) -> Result<ExitStatus> {
             "deadweight: the capture's run.json could not be written ({error})"
         );
     }
-    if !plan.quiet {
-        diagnosis::print(&manifest, &folder);
+    if !quiet {
+        diagnosis::print(manifest, folder);
     }
-    Ok(status)
 }
 
 /// A program that has just been started.

@@ -1,7 +1,6 @@
 //! `deadweight watch`: the timeline of a running process or of any command, without the agent.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus};
@@ -17,7 +16,7 @@ use crate::pidfd::Handle;
 use crate::supervise::Supervision;
 use crate::tree::Tree;
 use crate::verdict::Evidence;
-use crate::{account, diagnosis, launch, output, plan, process, python, run};
+use crate::{account, launch, output, plan, process, python, run};
 
 /// What is to be watched.
 enum Target {
@@ -70,18 +69,7 @@ pub fn watch(args: &WatchArgs) -> Result<Option<ExitStatus>> {
     let tree = observation.stop(raw);
     let status = status?;
     account::complete(&mut manifest, status, tree.as_ref(), &folder);
-    let written = manifest.write(&folder);
-    supervision.end();
-    if let Err(error) = written {
-        // The program's own standard error may be closed: then there is nobody to tell.
-        let _ = writeln!(
-            std::io::stderr(),
-            "deadweight: the capture's run.json could not be written ({error})"
-        );
-    }
-    if !args.quiet {
-        diagnosis::print(&manifest, &folder);
-    }
+    run::conclude(&manifest, &folder, supervision, args.quiet);
     Ok(status)
 }
 

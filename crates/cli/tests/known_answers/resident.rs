@@ -92,12 +92,14 @@ fn each_mode(scenario: &str, check: impl Fn(&Value, &Facts, &str, &mut Findings)
     });
 }
 
+/// The first finding of a kind.
+fn finding<'r>(report: &'r Value, kind: &str) -> Option<&'r Value> {
+    let mut findings = report["findings"].as_array().into_iter().flatten();
+    findings.find(|found| found["kind"] == kind)
+}
+
 fn has(report: &Value, kind: &str) -> bool {
-    report["findings"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .any(|found| found["kind"] == kind)
+    finding(report, kind).is_some()
 }
 
 #[test]
@@ -140,11 +142,7 @@ fn arenas_that_few_small_objects_pin_are_slack() {
                 continue;
             };
             adds_up(&report, None, &what, findings);
-            let found = report["findings"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .find(|found| found["kind"] == "allocator_slack");
+            let found = finding(&report, "allocator_slack");
             let title = found.and_then(|found| found["title"].as_str()).unwrap_or_default();
             findings.check(title.contains("Python's allocator for small objects"), || {
                 format!("{what}: {}", report["findings"])
@@ -166,11 +164,7 @@ fn what_threads_freed_in_their_arenas_is_slack() {
                 continue;
             };
             adds_up(&report, None, &what, findings);
-            let found = report["findings"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .find(|found| found["kind"] == "allocator_slack");
+            let found = finding(&report, "allocator_slack");
             let bytes = found.and_then(|found| found["bytes"].as_u64()).unwrap_or(0);
             findings.check((70 * MIB..150 * MIB).contains(&bytes), || {
                 format!("{what}: {bytes} bytes of slack: {report}")

@@ -149,8 +149,13 @@ impl Sides<'_, '_> {
     /// The larger of the two peaks: what a change is large or small beside.
     fn peak(&self) -> u64 {
         let runs = self.before.runs.iter().chain(&self.after.runs);
-        let peak = |run: &Recorded<'_>| run.report.peak.heap_bytes.or(run.report.peak.rss_bytes);
-        runs.filter_map(peak).max().unwrap_or(0)
+        runs.filter_map(peak_of).max().unwrap_or(0)
+    }
+
+    /// Whether the peaks of both sides differ by no more than a twentieth.
+    fn is_same_peak(&self) -> bool {
+        let of_side = |side: &Input<'_>| median(&mut side.runs.iter().filter_map(peak_of).collect::<Vec<u64>>());
+        of_side(self.before).abs_diff(of_side(self.after)) <= self.peak() / 20
     }
 
     /// Variance of what was never sampled.
@@ -284,15 +289,32 @@ impl Sides<'_, '_> {
         let counted = |list: Option<&Vec<Objects>>| {
             list.map(|list| median(&mut list.iter().map(|one| one.count).collect::<Vec<u64>>()))
         };
+        // With as many objects and the same peak, only the holder at the moment of the snapshot is another one: a function that
+        // builds something has it before the module does.
+        let moment = Rule {
+            floor: self.peak(),
+            ..rule
+        };
+        let is_same_peak = self.is_same_peak();
+        let is_alike = |was: Option<u64>, is: Option<u64>| {
+            let (was, is) = (was.unwrap_or(0), is.unwrap_or(0));
+            is_same_peak && was.abs_diff(is) <= was.max(is) / 100
+        };
         let mut changes: Vec<TypeChange> = names
             .into_iter()
             .map(|name| {
                 let (was, is) = (was.get(name), is.get(name));
+                let (before_objects, after_objects) = (counted(was), counted(is));
+                let rule = if is_alike(before_objects, after_objects) {
+                    moment
+                } else {
+                    rule
+                };
                 TypeChange {
                     type_name: name.clone(),
                     figure: judge(retained(was, self.was.len()), retained(is, self.is.len()), rule),
-                    before_objects: counted(was),
-                    after_objects: counted(is),
+                    before_objects,
+                    after_objects,
                 }
             })
             .collect();
@@ -323,6 +345,11 @@ impl Sides<'_, '_> {
             self.snapshot_floor(),
         )
     }
+}
+
+/// The peak of a run, bytes: of its heap, or of what was resident where there are no allocations.
+fn peak_of(run: &Recorded<'_>) -> Option<u64> {
+    run.report.peak.heap_bytes.or(run.report.peak.rss_bytes)
 }
 
 /// Bytes of all findings of garbage.

@@ -166,7 +166,7 @@ fn highest(process: &ProcessAnswer, of_stack: &[Option<usize>]) -> BTreeMap<usiz
     highest
 }
 
-/// The types in the snapshot of each process that tells most about the peak.
+/// The types in the snapshot of each process that tells most about the peak, as the garbage is that of the same one.
 fn snapshots(run: &Recorded<'_>) -> Option<Snapshots> {
     let mut found = Snapshots::default();
     let mut any = false;
@@ -175,7 +175,7 @@ fn snapshots(run: &Recorded<'_>) -> Option<Snapshots> {
     for process in &run.analysis.processes {
         let whole = run.heaps.iter().filter(|heap| heap.complete);
         let mut of_process: Vec<_> = whole.filter(|heap| heap.process == process.id).collect();
-        of_process.sort_by_key(|heap| heap.nanos);
+        of_process.sort_by_key(|heap| heap.number);
         let Some(heap) = of_peak(&of_process, run.analysis.peak.nanos) else {
             continue;
         };

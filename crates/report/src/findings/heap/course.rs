@@ -115,7 +115,7 @@ impl Course {
     }
 
     /// What had `bytes` in a snapshot at `nanos`, with `known` of them from these stacks, had at the peak.
-    pub(super) fn at_peak(&self, bytes: u64, known: u64, nanos: u64, peak_nanos: u64) -> AtPeak {
+    fn at_peak(&self, bytes: u64, known: u64, nanos: u64, peak_nanos: u64) -> AtPeak {
         let as_it_was = AtPeak { bytes, because: None };
         let Some(then) = self.at(nanos).filter(|&then| then > 0) else {
             return as_it_was;
@@ -138,6 +138,19 @@ impl Course {
                 units::size(self.at_peak),
             )),
         }
+    }
+}
+
+/// The same of what these stacks made; as it was in the snapshot, if their course is not known.
+pub(super) fn at_peak(
+    course: Option<&Course>,
+    (bytes, stacks): (u64, &[StackBytes]),
+    nanos: u64,
+    evidence: &Evidence<'_>,
+) -> AtPeak {
+    match course {
+        Some(course) => course.at_peak(bytes, known(stacks), nanos, evidence.peak_nanos),
+        None => AtPeak { bytes, because: None },
     }
 }
 

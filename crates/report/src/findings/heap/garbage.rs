@@ -2,7 +2,7 @@
 
 use deadweight_heap::{CycleGroup, SnapshotAnswer, short_type};
 
-use super::course;
+use super::course::{self, AtPeak};
 use super::{Evidence, MOST, advice, by_process, chain, found, of_peak, severity};
 use crate::model::{Finding, FindingKind, Report};
 use crate::units;
@@ -17,12 +17,8 @@ pub(super) fn collectable(evidence: &Evidence<'_>, report: &Report) -> Vec<Findi
     }
     largest(all, |snapshot, group| {
         let course = course::of(evidence, snapshot.process, &group.stacks);
-        let in_snapshot = group.amount.bytes();
-        let at_peak = course.map(|course| {
-            let known = course::known(&group.stacks);
-            course.at_peak(in_snapshot, known, snapshot.nanos, evidence.peak_nanos)
-        });
-        let (bytes, because) = at_peak.map_or((in_snapshot, None), |at_peak| (at_peak.bytes, at_peak.because));
+        let in_snapshot = (group.amount.bytes(), group.stacks.as_slice());
+        let AtPeak { bytes, because } = course::at_peak(course.as_ref(), in_snapshot, snapshot.nanos, evidence);
         let severity = severity(bytes, report)?;
         let about = if because.is_some() { "About " } else { "" };
         let title = format!(

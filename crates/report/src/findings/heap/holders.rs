@@ -6,7 +6,7 @@
 
 use deadweight_heap::{Holder, HolderSeries, SnapshotAnswer, Step, holders_over_time, short_type};
 
-use super::course::{self, Course};
+use super::course::{self, AtPeak, Course};
 use super::{Evidence, MOST, advice, chain, found, garbage, has_grown, severity};
 use crate::model::{Finding, FindingKind, Report, Severity};
 use crate::units;
@@ -40,16 +40,18 @@ pub(super) fn growing(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> 
 /// last one.
 fn is_steady(series: &HolderSeries<'_>, course: &Course, evidence: &Evidence<'_>) -> bool {
     let (snapshot, holder) = series.top();
-    let later = |other: &&SnapshotAnswer| other.process == series.process && other.number > snapshot.number;
     let bytes = holder.amount.bytes();
     bytes >= SMALLEST_STEADY
         && course::known(&holder.stacks) >= bytes / 2
-        && !evidence
-            .snapshots
-            .iter()
-            .filter(|other| other.complete)
-            .any(|other| later(&other))
+        && !complete(series, evidence).any(|other| other.number > snapshot.number)
         && course.is_steady(bytes, snapshot.nanos)
+}
+
+/// The complete snapshots of the holder's process.
+fn complete<'a>(series: &HolderSeries<'_>, evidence: &Evidence<'a>) -> impl Iterator<Item = &'a SnapshotAnswer> {
+    let process = series.process;
+    let snapshots = evidence.snapshots.iter();
+    snapshots.filter(move |other| other.complete && other.process == process)
 }
 
 fn grew(series: &HolderSeries<'_>, course: Option<&Course>, evidence: &Evidence<'_>) -> bool {
@@ -75,27 +77,18 @@ fn grew(series: &HolderSeries<'_>, course: Option<&Course>, evidence: &Evidence<
 /// Whether a complete snapshot from before its rise does not list it, because it was too small then: for what a module has,
 /// whose path is always the same. A variable of a function is not there before the call.
 fn began_later(series: &HolderSeries<'_>, evidence: &Evidence<'_>) -> bool {
-    let is_a_modules = |holder: &Holder| holder.path.first().is_some_and(|root| root.type_name == "sys.modules");
-    series.rise.start == 0
-        && series.points.first().is_some_and(|(first, holder)| {
-            let before = |other: &&SnapshotAnswer| other.process == series.process && other.number < first.number;
-            is_a_modules(holder)
-                && evidence
-                    .snapshots
-                    .iter()
-                    .filter(|other| other.complete)
-                    .any(|other| before(&other))
-        })
+    let Some((first, holder)) = series.points.first().filter(|_| series.rise.start == 0) else {
+        return false;
+    };
+    let is_a_modules = holder.path.first().is_some_and(|root| root.type_name == "sys.modules");
+    is_a_modules && complete(series, evidence).any(|other| other.number < first.number)
 }
 
 /// Whether what was allocated for it went on growing up to the peak.
 fn went_on(top: &SnapshotAnswer, holder: &Holder, course: Option<&Course>, evidence: &Evidence<'_>) -> bool {
     let bytes = holder.amount.bytes();
-    let at_peak = course.map(|course| {
-        let known = course::known(&holder.stacks);
-        course.at_peak(bytes, known, top.nanos, evidence.peak_nanos)
-    });
-    at_peak.is_some_and(|at_peak| has_grown(bytes, at_peak.bytes))
+    let at_peak = course::at_peak(course, (bytes, &holder.stacks), top.nanos, evidence);
+    has_grown(bytes, at_peak.bytes)
 }
 
 /// Whether the growth ended long before the program did, as that of a cache that is full: the rest of the run was a third
@@ -134,11 +127,7 @@ fn finding_of(
     let (top, holder) = series.top();
     let (_, first) = series.points.get(series.rise.start)?;
     let in_snapshot = holder.amount.bytes();
-    let at_peak = course.map(|course| {
-        let known = course::known(&holder.stacks);
-        course.at_peak(in_snapshot, known, top.nanos, evidence.peak_nanos)
-    });
-    let (bytes, because) = at_peak.map_or((in_snapshot, None), |at_peak| (at_peak.bytes, at_peak.because));
+    let AtPeak { bytes, because } = course::at_peak(course, (in_snapshot, &holder.stacks), top.nanos, evidence);
     let has_settled = course.is_some_and(|course| course.is_gone() || course.has_settled(in_snapshot, top.nanos));
     let of_process = evidence
         .snapshots
@@ -196,11 +185,6 @@ fn finding_of(
 
 /// The holder as the program would write it: `titles (in main)`, `matplotlib._pylab_helpers.Gcf.figs`.
 pub(crate) fn expression(holder: &Holder) -> String {
-    // The last step's edge leads to the elements.
-    let edges = |steps: &[Step]| {
-        let before_last = steps.iter().take(steps.len().saturating_sub(1));
-        before_last.map(|step| step.edge.as_str()).collect::<String>()
-    };
     let Some((root, rest)) = holder.path.split_first().filter(|(_, rest)| !rest.is_empty()) else {
         return short_type(&holder.type_name).to_owned();
     };
@@ -217,4 +201,10 @@ pub(crate) fn expression(holder: &Holder) -> String {
         (None, Some(module)) if root.type_name == "sys.modules" => format!("{module}{}", edges(rest)),
         _ => format!("{}{}{}", root.type_name, root.edge, edges(rest)),
     }
+}
+
+/// The references of a path as source: `.ww._dataframe`. That of the last step, which leads to its elements, is no part of it.
+pub(super) fn edges(steps: &[Step]) -> String {
+    let before_last = steps.iter().take(steps.len().saturating_sub(1));
+    before_last.map(|step| step.edge.as_str()).collect()
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use deadweight_heap::{Allocator, ProcessId, SnapshotAnswer, StackBytes, StackId, Step, rise, short_type};
 
 use super::course;
+use super::holders::edges;
 use super::{Evidence, MOST, by_process, chain, found, garbage, has_grown, severity};
 use crate::model::{Finding, FindingKind, Line, Link, Report};
 use crate::sites::Row;
@@ -123,11 +124,8 @@ fn at_peak(
     evidence: &Evidence<'_>,
 ) -> u64 {
     let nanos = snapshots.last().map_or(0, |snapshot| snapshot.nanos);
-    course::of(evidence, process, stacks).map_or(bytes, |course| {
-        course
-            .at_peak(bytes, course::known(stacks), nanos, evidence.peak_nanos)
-            .bytes
-    })
+    let course = course::of(evidence, process, stacks);
+    course::at_peak(course.as_ref(), (bytes, stacks), nanos, evidence).bytes
 }
 
 fn lost_blocks(
@@ -164,6 +162,8 @@ pub(super) fn lost_references(evidence: &Evidence<'_>, report: &Report) -> Vec<F
     let mut all = Vec::new();
     for (process, snapshots) in by_process(evidence.snapshots) {
         let rows = rows_of(evidence, process);
+        let live = rows.values().map(|row| row.amounts.end.bytes);
+        let at_end = live.fold(0, u64::saturating_add);
         let mut series: BTreeMap<(&str, Option<Place<'_>>), Series> = BTreeMap::new();
         for (at, snapshot) in snapshots.iter().enumerate() {
             for part in &snapshot.unexplained {
@@ -177,6 +177,9 @@ pub(super) fn lost_references(evidence: &Evidence<'_>, report: &Report) -> Vec<F
             let Some(grown) = series.grown((process, &snapshots), evidence) else {
                 continue;
             };
+            if at_end < grown / 2 {
+                continue; // freed later on: up to 3.10 no snapshot sees what an expression has not stored yet
+            }
             let bytes = at_peak(grown, &series.stacks, (process, &snapshots), evidence);
             all.extend(lost_objects(type_name, &series, bytes, process, (evidence, report)));
         }
@@ -209,7 +212,7 @@ fn lost_objects(
     );
     if let [first, .., native] = series.suspect.as_slice() {
         let (own, native) = (short_type(type_name), short_type(&native.type_name));
-        let way = format!("{}{}", short_type(&first.type_name), steps_between(&series.suspect));
+        let way = format!("{}{}", short_type(&first.type_name), edges(&series.suspect));
         found.chain = chain(&series.suspect, false);
         if let Some(last) = found.chain.last_mut() {
             last.edge = " (in C)".to_owned();
@@ -228,12 +231,6 @@ fn lost_objects(
         ));
     }
     Some(found)
-}
-
-/// `.automaton` of the way from an object to another one.
-fn steps_between(steps: &[Step]) -> String {
-    let before_last = steps.iter().take(steps.len().saturating_sub(1));
-    before_last.map(|step| step.edge.as_str()).collect()
 }
 
 fn most(mut all: Vec<Finding>) -> Vec<Finding> {
