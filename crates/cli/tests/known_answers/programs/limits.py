@@ -117,8 +117,9 @@ def removed_folder() -> None:
 def deleted_capture() -> None:
     capture = os.environ.get("DEADWEIGHT_CAPTURE")
     fill()
-    if capture is not None:
-        shutil.rmtree(capture)
+    # Deadweight may write a file into it meanwhile: then it is not empty when it is to be removed.
+    while capture is not None and os.path.isdir(capture):
+        shutil.rmtree(capture, ignore_errors=True)
     fill()
     pid = os.fork()
     if pid == 0:
