@@ -278,9 +278,11 @@ impl Looker {
 
     /// Returns what it took.
     fn look(&mut self, now: Duration, left: Duration, processes: &[Seen]) -> Duration {
-        let (begin, nanos) = (spent_by_us(), now_nanos());
+        let begin = spent_by_us();
+        let before = (now_nanos(), resident(processes));
         // If it takes longer it is given up, and the next attempt waits until there is time for it.
         let found = self.each(processes, &Deadline::after(left));
+        let after = (now_nanos(), resident(processes));
         let cost = spent_by_us().saturating_sub(begin);
         let seen: u64 = processes.iter().map(|process| process.resident).sum();
         (self.cost, self.cost_of) = (if found.is_some() { cost } else { cost * 2 }, seen);
@@ -294,7 +296,7 @@ impl Looker {
         self.sketch = None;
         // On a full disk there is no ledger; the report says so.
         let _ = self.writer.write(Look {
-            nanos,
+            nanos: when(total, before, after),
             total,
             cost_micros: cost.as_micros() as u64,
             processes: found,
@@ -328,6 +330,22 @@ impl Looker {
         }
         Some(looks)
     }
+}
+
+/// Resident memory of these processes now.
+fn resident(processes: &[Seen]) -> u64 {
+    processes.iter().filter_map(|seen| process::resident(seen.pid)).sum()
+}
+
+/// When there was as much resident as a look found, if memory grew while it was taken: between two moments, each with what was
+/// resident then.
+fn when(total: u64, (begin, before): (u64, u64), (end, after): (u64, u64)) -> u64 {
+    if after <= before {
+        return begin;
+    }
+    let part = total.clamp(before, after) - before;
+    let passed = u128::from(end.saturating_sub(begin)) * u128::from(part) / u128::from(after - before);
+    begin.saturating_add(passed as u64)
 }
 
 /// Whether processes share much of their memory, as after a fork: programs and libraries aside, which are all there from the
@@ -423,6 +441,15 @@ mod tests {
         (looker.cost, looker.cost_of) = (left / 12, 200 << 20);
         assert_eq!(looker.due(now, 180 << 20, true, left), None);
         assert_eq!(looker.due(now, 200 << 20, true, left), Some(Due::Peak));
+    }
+
+    #[test]
+    fn a_look_is_of_the_moment_when_there_was_as_much() {
+        assert_eq!(when(150, (1000, 100), (2000, 200)), 1500);
+        assert_eq!(when(90, (1000, 100), (2000, 200)), 1000);
+        assert_eq!(when(300, (1000, 100), (2000, 200)), 2000);
+        // Memory that fell tells nothing of the moment.
+        assert_eq!(when(90, (1000, 100), (2000, 80)), 1000);
     }
 
     #[test]

@@ -98,8 +98,16 @@ fn parse(text: &str) -> Vec<Mapping> {
             } else if let Some(flags) = line.strip_prefix("VmFlags:") {
                 mapping.is_undumped = flags.split_ascii_whitespace().any(|flag| flag == "dd");
             }
-        } else {
-            mappings.extend(parse_head(line));
+        } else if let Some(mapping) = parse_head(line) {
+            // Between two pieces of the text a mapping may have grown past where the kernel was: then it is told of again, from its
+            // start.
+            while mappings
+                .last()
+                .is_some_and(|before| before.end > mapping.start && before.start >= mapping.start)
+            {
+                mappings.pop();
+            }
+            mappings.push(mapping);
         }
     }
     mappings
@@ -199,6 +207,21 @@ Rss:                1024 kB\n";
         assert!(found[0].name.is_empty() && !found[1].is_accessible);
         assert_eq!(found[2].name, "/dev/shm/a name (deleted)");
         assert!(found[2].is_shared && found[2].is_writable && found[2].inode == 77 && found[2].rss == 1 << 20);
+    }
+
+    #[test]
+    fn a_mapping_that_grew_while_it_was_read_counts_once() {
+        let text = "\
+7f1c6c000000-7f1c6d000000 rw-p 00000000 00:00 0 \n\
+Rss:               16384 kB\n\
+7f1c6c000000-7f1c6e000000 rw-p 00000000 00:00 0 \n\
+Rss:               32768 kB\n\
+7f1c6e000000-7f1c70000000 ---p 00000000 00:00 0 \n\
+Rss:                   0 kB\n";
+        let found = parse(text);
+        let bounds: Vec<(u64, u64, u64)> = found.iter().map(|one| (one.start, one.end, one.rss)).collect();
+        let (start, edge, end) = (0x7f1c_6c00_0000, 0x7f1c_6e00_0000, 0x7f1c_7000_0000);
+        assert_eq!(bounds, [(start, edge, 32 << 20), (edge, end, 0)]);
     }
 
     #[test]
