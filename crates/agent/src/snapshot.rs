@@ -55,6 +55,8 @@ const LOOK_TICKS: u64 = 15_000_000;
 const OVERDUE_TICKS: u64 = 600_000_000;
 /// And in another thread: about 0.05 s, ten turns of threads that compete for the GIL.
 const OVERDUE_ELSEWHERE_TICKS: u64 = 150_000_000;
+/// But about 10 ms if the main thread had nothing recorded for those 0.05 s before: it waits for something.
+const OVERDUE_WITHOUT_MAIN_TICKS: u64 = 30_000_000;
 
 /// What is known of this process's snapshots.
 pub struct Snapshots {
@@ -78,6 +80,8 @@ pub struct Snapshots {
     asked_at: u64,
     asked_nanos: u64,
     last_look: u64,
+    /// The last look before the main thread recorded an allocation.
+    main_was_here: u64,
     /// When the recording began, on `CLOCK_MONOTONIC`, nanoseconds.
     since: u64,
     /// Why a snapshot was asked of Python's main thread, which has not taken it yet, and when (ticks).
@@ -189,6 +193,7 @@ impl Snapshots {
             asked_at: 0,
             asked_nanos: 0,
             last_look: 0,
+            main_was_here: 0,
             since: 0,
             asked: None,
             is_urgent: false,
@@ -347,9 +352,14 @@ impl Snapshots {
     /// tells whether that thread itself allocates.
     #[inline]
     pub fn take_overdue(&mut self, is_main: bool) -> Option<Cause> {
+        if is_main {
+            self.main_was_here = self.last_look;
+        }
         let (_, since) = self.asked?;
         let patience = if is_main {
             OVERDUE_TICKS
+        } else if since.wrapping_sub(self.main_was_here) > OVERDUE_ELSEWHERE_TICKS {
+            OVERDUE_WITHOUT_MAIN_TICKS
         } else {
             OVERDUE_ELSEWHERE_TICKS
         };
