@@ -65,6 +65,9 @@ pub struct Level {
 pub struct Sample {
     /// All of it, in bytes.
     pub bytes: u64,
+    /// What the process had allocated until then, freed since or not, in bytes: how far its work had come, whatever time it
+    /// took. 0 in a fold of format version 2.
+    pub allocated_bytes: u64,
     /// By stack, in the order of their ids. Stacks with less than 1/4096 of `bytes` are left out.
     pub levels: Vec<Level>,
 }
@@ -86,6 +89,11 @@ impl History {
         let widths = (sample as u64).saturating_add(1);
         self.origin_nanos
             .saturating_add(self.width_nanos.saturating_mul(widths))
+    }
+
+    /// What the process had allocated by each sample, freed since or not, in bytes.
+    pub fn allocated(&self) -> Vec<u64> {
+        self.samples.iter().map(|sample| sample.allocated_bytes).collect()
     }
 
     /// Bytes of all stacks that are wanted together, by sample.

@@ -1,4 +1,4 @@
-//! Writes the committed sample of the current format version; see `fixtures/captures/v2/README.md`.
+//! Writes the committed sample of the current format version; see `fixtures/captures/v3/README.md`.
 
 use std::path::{Path, PathBuf};
 
@@ -177,6 +177,13 @@ fn exact(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     write_manifest(folder, true)
 }
 
+fn level(bytes: u64) -> Event<'static> {
+    Event::Level {
+        stack: StackId(2),
+        bytes,
+    }
+}
+
 /// A sampled run whose beginning is folded.
 fn folded(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let info = |index, start_nanos| SegmentInfo {
@@ -230,6 +237,16 @@ fn folded(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
             peak_variance: 0,
         }),
         alloc(0x100000, 2000 * KIB, 2, Allocator::PyMem),
+        Event::History {
+            origin_nanos: START,
+            width_nanos: 1_000_000,
+        },
+        Event::Sample { bytes: 5000 * KIB },
+        Event::Allocated { bytes: 6000 * KIB },
+        level(5000 * KIB),
+        Event::Sample { bytes: 2000 * KIB },
+        Event::Allocated { bytes: 9000 * KIB },
+        level(2000 * KIB),
     ]);
     let last = [
         Event::Clock {

@@ -307,6 +307,11 @@ pub enum Event<'a> {
         /// Bytes that were live in the process (estimated in a sampled run).
         bytes: u64,
     },
+    /// Folded: what the process had allocated until the last sample.
+    Allocated {
+        /// Bytes, freed since or not (estimated in a sampled run).
+        bytes: u64,
+    },
     /// Folded: what one stack had live at the time of the last sample.
     Level {
         /// The stack.

@@ -71,6 +71,7 @@
 //! | `0x27` | RegionOwner | a address, v track, v number, v flags (1: mapping) |
 //! | `0x28` | RegionLeft | v track, v number, v outer |
 //! | `0x29` | PythonEnds | v nanoseconds, v flags (1: over) |
+//! | `0x2a` | Allocated | v bytes |
 //! | `0x0d` | Snapshot | v number |
 //! | `0x0e` | RegionEnter | v number, v outer, v name |
 //! | `0x0f` | RegionLeave | v number |
@@ -87,7 +88,7 @@ pub const MAGIC: [u8; 8] = *b"deadwght";
 /// First bytes of a chunk.
 pub const CHUNK_MAGIC: [u8; 4] = *b"chnk";
 /// The version that this crate writes, and the newest that it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Bytes before the first chunk.
 pub const HEADER_BYTES: usize = 128;
 /// Bytes of the header that its checksum covers.
@@ -170,6 +171,7 @@ pub mod tag {
     pub const REGION_OWNER: u8 = 0x27;
     pub const REGION_LEFT: u8 = 0x28;
     pub const PYTHON_ENDS: u8 = 0x29;
+    pub const ALLOCATED: u8 = 0x2a;
 }
 
 /// What became of the writer of a segment.

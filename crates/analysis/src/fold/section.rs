@@ -208,7 +208,9 @@ fn history(process: &Process) -> impl Iterator<Item = Event<'_>> {
             stack: level.stack,
             bytes: level.bytes,
         });
-        std::iter::once(Event::Sample { bytes: sample.bytes }).chain(levels)
+        let (bytes, allocated) = (sample.bytes, sample.allocated_bytes);
+        let amounts = [Event::Sample { bytes }, Event::Allocated { bytes: allocated }];
+        amounts.into_iter().chain(levels)
     });
     begin.into_iter().chain(samples)
 }

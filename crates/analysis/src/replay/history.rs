@@ -58,6 +58,9 @@ impl Recorder {
         }
         let sample = Sample {
             bytes: live_bytes,
+            allocated_bytes: cells
+                .iter()
+                .fold(0, |sum, cell| sum.saturating_add(cell.allocated.bytes)),
             levels: levels(live_bytes, cells),
         };
         let due = nanos.saturating_sub(history.origin_nanos) / history.width_nanos;
@@ -96,9 +99,17 @@ impl Recorder {
         if self.history.samples.len() < MOST_SAMPLES {
             self.history.samples.push(Sample {
                 bytes,
+                allocated_bytes: 0,
                 levels: Vec::new(),
             });
             self.next_nanos = self.next_nanos.saturating_add(self.history.width_nanos);
+        }
+    }
+
+    /// Takes over what had been allocated until the last sample.
+    pub fn restore_allocated(&mut self, bytes: u64) {
+        if let Some(sample) = self.history.samples.last_mut() {
+            sample.allocated_bytes = bytes;
         }
     }
 

@@ -71,6 +71,7 @@ pub(super) fn restore(process: &mut Process, tree: &mut Tree, event: &Event<'_>)
             width_nanos,
         } => process.history.restore(origin_nanos, width_nanos),
         Event::Sample { bytes } => process.history.restore_sample(bytes),
+        Event::Allocated { bytes } => process.history.restore_allocated(bytes),
         Event::Level { stack, bytes } => process.history.restore_level(stack, bytes),
         Event::ProcessPeak {
             bytes,

@@ -27,6 +27,7 @@ fn amount(kib: u64, blocks: u64) -> Amount {
 fn exact_captures_of_all_versions() {
     check_exact(&fixture("v1/exact"));
     check_exact(&fixture("v2/exact"));
+    check_exact(&fixture("v3/exact"));
 }
 
 fn check_exact(analysis: &Analysis) {
@@ -93,6 +94,7 @@ fn check_exact(analysis: &Analysis) {
 fn folded_captures_of_all_versions() {
     check_folded(&fixture("v1/folded"));
     check_folded(&fixture("v2/folded"));
+    check_folded(&fixture("v3/folded"));
 }
 
 fn check_folded(analysis: &Analysis) {
@@ -123,8 +125,22 @@ fn check_folded(analysis: &Analysis) {
 }
 
 #[test]
-fn version_2_regions() {
-    let analysis = fixture("v2/regions");
+fn samples_over_time_since_version_3() {
+    let analysis = fixture("v3/folded");
+    let samples = &analysis.processes[0].history.samples;
+    let of_stack = |sample: usize| samples[sample].levels.iter().map(|level| (level.stack, level.bytes));
+    assert_eq!((samples[0].bytes, samples[0].allocated_bytes), (5000 * KIB, 6000 * KIB));
+    assert_eq!((samples[1].bytes, samples[1].allocated_bytes), (2000 * KIB, 9000 * KIB));
+    assert!(of_stack(0).eq([(StackId(2), 5000 * KIB)]) && of_stack(1).eq([(StackId(2), 2000 * KIB)]));
+}
+
+#[test]
+fn regions_since_version_2() {
+    check_regions(&fixture("v2/regions"));
+    check_regions(&fixture("v3/regions"));
+}
+
+fn check_regions(analysis: &Analysis) {
     let [process] = &analysis.processes[..] else {
         panic!("one process")
     };

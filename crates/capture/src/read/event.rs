@@ -267,6 +267,7 @@ impl<'a> Decoder<'a> {
                 width_nanos: self.number()?,
             },
             tag::SAMPLE => Event::Sample { bytes: self.number()? },
+            tag::ALLOCATED => Event::Allocated { bytes: self.number()? },
             tag::LEVEL => Event::Level {
                 stack: StackId(self.small()?),
                 bytes: self.number()?,

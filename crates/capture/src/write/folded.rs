@@ -67,6 +67,11 @@ impl SegmentWriter<'_> {
         self.event(tag::SAMPLE, &[bytes], &[])
     }
 
+    /// Folded: what the process had allocated until the last sample.
+    pub fn allocated(&mut self, bytes: u64) -> Result<(), Full> {
+        self.event(tag::ALLOCATED, &[bytes], &[])
+    }
+
     /// Folded: what one stack had live in the last sample.
     pub fn level(&mut self, stack: StackId, bytes: u64) -> Result<(), Full> {
         self.event(tag::LEVEL, &[u64::from(stack.0), bytes], &[])
@@ -179,6 +184,7 @@ impl SegmentWriter<'_> {
                 width_nanos,
             } => self.history(origin_nanos, width_nanos),
             Event::Sample { bytes } => self.sample(bytes),
+            Event::Allocated { bytes } => self.allocated(bytes),
             Event::Level { stack, bytes } => self.level(stack, bytes),
             Event::RegionEnter { number, outer, name } => self.region_enter(number, outer, name),
             Event::RegionLeave { number } => self.region_leave(number),

@@ -167,6 +167,7 @@ fn the_events_are_as_documented() {
         ("Sizes", tag::SIZES),
         ("History", tag::HISTORY),
         ("Sample", tag::SAMPLE),
+        ("Allocated", tag::ALLOCATED),
         ("Level", tag::LEVEL),
         ("Snapshot", tag::SNAPSHOT),
         ("RegionEnter", tag::REGION_ENTER),

@@ -147,6 +147,7 @@ fn folded() -> impl Strategy<Value = Event<'static>> {
             width_nanos,
         }),
         any::<u64>().prop_map(|bytes| Event::Sample { bytes }),
+        any::<u64>().prop_map(|bytes| Event::Allocated { bytes }),
         (any::<u32>(), any::<u64>()).prop_map(|(stack, bytes)| Event::Level {
             stack: StackId(stack),
             bytes,

@@ -3,7 +3,7 @@
 //! What Python itself does not free when it ends, nobody holds: its modules, frames and containers are gone by then, and
 //! the collector has run. So a line whose memory grew in a straight line while the program ran, and that is still live
 //! after Python's end, has lost it: `native_leak` if most of it is native, `uncollectable` if it is Python's objects.
-//! A cache that fills and stops, an import, a table built once, and a pool have another [`Shape`].
+//! A cache that fills and stops, an import, a table built once, and a pool have another [`Shape`](super::shape::Shape).
 //!
 //! Of a process that was killed, or left with `os._exit` as workers do, the end tells nothing. There, steady growth is
 //! only good to know (`growing_holder` without a chain); heap snapshots tell who holds it. So is growth of which they do not
@@ -17,7 +17,7 @@ use deadweight_heap::{Allocator, Unowned};
 
 use super::finding;
 use super::heap::{Evidence, severity};
-use super::shape::{Line as Trend, Shape, shape};
+use super::shape::{Line as Trend, steady_growth};
 use crate::model::{Finding, FindingKind, Report, Severity};
 use crate::sites::{By, Row, Rows};
 use crate::{names, units};
@@ -108,8 +108,10 @@ fn grown<'r, 'a>(rows: &'r Rows<'a>, least: u64) -> Vec<Grown<'r, 'a>> {
         let stacks: HashSet<u32> = group.iter().map(|row| row.stack as u32).collect();
         let mut level = history.series(|stack| stacks.contains(&stack.0));
         level.truncate(samples_of_work(answer));
+        let mut allocated = history.allocated();
+        allocated.truncate(level.len());
         let last = level.last().copied().unwrap_or(0);
-        if let (Shape::Linear(trend), Some(first)) = (shape(&level), group.first())
+        if let (Some(trend), Some(first)) = (steady_growth(&level, &allocated), group.first())
             && last >= least
         {
             all.push(Grown {

@@ -38,15 +38,79 @@ const TOOTH: u64 = 3;
 /// One step that is more than this part of all growth is no steady growth.
 const LARGEST_STEP: f64 = 0.34;
 
+/// Growth that goes on adds no less than these parts of itself in the last third and the last sixth of the time.
+const GOES_ON: [u64; 2] = [20, 60];
+
+/// The steady growth of a row of samples until the last one, if there is such.
+///
+/// Steady in time; or, where the program was held up for some of the time, steady in `allocated`: what it had allocated by each
+/// sample, freed since or not, which tells how far its work had come. A machine that hands out fresh memory slowly or is
+/// busy with others bends the first line, not the second. But growth that had ended in time is none.
+pub(crate) fn steady_growth(samples: &[u64], allocated: &[u64]) -> Option<Line> {
+    match shape(samples) {
+        Shape::Linear(line) => Some(line),
+        Shape::Level | Shape::Bounded if goes_on(samples) => {
+            let Shape::Linear(of_work) = shape(&by_work(samples, allocated)) else {
+                return None;
+            };
+            let (from, grown) = begun(samples);
+            let growth = grown.last()?.saturating_sub(*grown.first()?);
+            let per_sample = growth as f64 / (grown.len() - 1).max(1) as f64;
+            let fit = of_work.fit;
+            Some(Line { from, per_sample, fit })
+        }
+        _ => None,
+    }
+}
+
+/// Whether it grew to the end, be it ever more slowly.
+fn goes_on(samples: &[u64]) -> bool {
+    let (_, grown) = begun(samples);
+    let (Some(&first), Some(&last)) = (grown.first(), grown.last()) else {
+        return false;
+    };
+    let growth = last.saturating_sub(first);
+    let since = |sixth: usize| last.saturating_sub(grown[(grown.len() - 1) * sixth / 6]);
+    let [third, sixth] = GOES_ON;
+    growth > 0 && since(4) >= growth / third && since(5) >= growth / sixth
+}
+
+/// The same samples as if they had been taken each time that the program had allocated as much again.
+fn by_work(samples: &[u64], allocated: &[u64]) -> Vec<u64> {
+    let (Some(&first), Some(&last)) = (allocated.first(), allocated.last()) else {
+        return Vec::new();
+    };
+    let steps = samples.len().saturating_sub(1) as u64;
+    // A fold of an earlier version does not know.
+    if samples.len() != allocated.len() || first == 0 || last <= first || steps == 0 {
+        return Vec::new();
+    }
+    let level = |step: u64| {
+        let work = first + (u128::from(last - first) * u128::from(step) / u128::from(steps)) as u64;
+        let after = allocated.partition_point(|&done| done < work).min(samples.len() - 1);
+        let before = after.saturating_sub(1);
+        let (done, more) = (allocated[before], allocated[after].saturating_sub(allocated[before]));
+        let part = work.saturating_sub(done) as f64 / more.max(1) as f64;
+        let (from, to) = (samples[before] as f64, samples[after] as f64);
+        (from + (to - from) * part.clamp(0.0, 1.0)) as u64
+    };
+    (0..=steps).map(level).collect()
+}
+
+/// What came before it began is no part of its shape: where that is, and the rest.
+fn begun(samples: &[u64]) -> (usize, &[u64]) {
+    let highest = samples.iter().copied().max().unwrap_or(0);
+    let from = samples.iter().position(|&level| level > highest / 20).unwrap_or(0);
+    (from, &samples[from..])
+}
+
 /// Judges a row of samples.
 pub(crate) fn shape(samples: &[u64]) -> Shape {
     let highest = samples.iter().copied().max().unwrap_or(0);
     if highest == 0 {
         return Shape::Level;
     }
-    // What came before it began is no part of its shape.
-    let from = samples.iter().position(|&level| level > highest / 20).unwrap_or(0);
-    let grown = &samples[from..];
+    let (from, grown) = begun(samples);
     let (Some(&first), Some(&last)) = (grown.first(), grown.last()) else {
         return Shape::Level;
     };
@@ -236,6 +300,28 @@ mod tests {
         assert_eq!(shape(&[]), Shape::Level);
         assert_eq!(shape(&[0; 50]), Shape::Level);
         assert_eq!(shape(&[5]), Shape::OneOff);
+    }
+
+    #[test]
+    fn a_program_that_was_held_up_grew_steadily_as_it_worked() {
+        // Ten times as slow from the 60th sample on; it allocates three times what it keeps.
+        let work = |at: u64| at.min(60) * 10 + at.saturating_sub(60);
+        let series = |level: &dyn Fn(u64) -> u64| (0..100).map(|at| level(at) * MIB).collect::<Vec<u64>>();
+        let allocated = series(&|at| 5 + work(at) * 3);
+        let level = series(&work);
+        assert_eq!(shape(&level), Shape::Bounded);
+        let line = steady_growth(&level, &allocated).expect("steady");
+        assert!((line.per_sample / MIB as f64 - 6.4).abs() < 0.2, "{line:?}");
+        // It is not known how far the work had come.
+        assert_eq!(steady_growth(&level, &[0; 100]), None);
+        assert_eq!(steady_growth(&level, &[]), None);
+        // A cache that fills while the program works on.
+        assert_eq!(steady_growth(&level, &series(&|at| 5 + at * 30)), None);
+        // What was built with all that the program allocated, and was there for the rest of its time.
+        let built = |at: u64| at.min(50);
+        assert_eq!(steady_growth(&series(&built), &series(&|at| 5 + built(at))), None);
+        // Steady in time is steady, however much is allocated beside it.
+        assert!(steady_growth(&series(&|at| at), &series(&|at| 5 + at * at)).is_some());
     }
 
     #[test]

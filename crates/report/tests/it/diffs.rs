@@ -224,6 +224,7 @@ fn phases(in_first: bool) -> Run {
     };
     let sample = |levels| Sample {
         bytes: 100 * MIB,
+        allocated_bytes: 100 * MIB,
         levels,
     };
     process.history = History {

@@ -36,6 +36,7 @@ fn with_levels(mut process: ProcessAnswer, levels: &[&dyn Fn(u64) -> u64]) -> Pr
         let levels: Vec<Level> = levels.collect();
         Sample {
             bytes: levels.iter().map(|level| level.bytes).sum(),
+            allocated_bytes: number * MIB,
             levels,
         }
     };

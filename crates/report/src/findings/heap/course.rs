@@ -10,7 +10,7 @@ use deadweight_heap::{ProcessId, StackBytes};
 
 use super::Evidence;
 use crate::findings::growth;
-use crate::findings::shape::{Shape, has_settled, shape};
+use crate::findings::shape::{has_settled, steady_growth};
 use crate::units;
 
 /// What the stacks had at the peak must exceed what they had in the snapshot by one part in so many to matter.
@@ -24,6 +24,8 @@ const GONE_PART: usize = 4;
 pub(super) struct Course {
     /// At equal distances of time, as long as the program worked.
     level: Vec<u64>,
+    /// What the process had allocated by then.
+    allocated: Vec<u64>,
     nanos: Vec<u64>,
     width_seconds: f64,
     at_peak: u64,
@@ -39,6 +41,8 @@ pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackByt
     let mut level = history.series(|stack| wanted.contains(&stack.0));
     level.truncate(growth::samples_of_work(answer));
     level.truncate(end_of_growth(&level));
+    let mut allocated = history.allocated();
+    allocated.truncate(level.len());
     let of_stacks = rows
         .list
         .iter()
@@ -46,6 +50,7 @@ pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackByt
     Some(Course {
         nanos: (0..level.len()).map(|sample| history.nanos(sample)).collect(),
         level,
+        allocated,
         width_seconds: history.width_nanos as f64 / 1e9,
         at_peak: of_stacks.map(|row| row.amounts.peak.bytes).fold(0, u64::saturating_add),
     })
@@ -87,7 +92,7 @@ impl Course {
 
     /// Whether it grew in a straight line up to the end of the program's work.
     pub(super) fn is_steady(&self, bytes: u64, nanos: u64) -> bool {
-        matches!(shape(&self.level), Shape::Linear(_)) && self.is_of(bytes, nanos)
+        steady_growth(&self.level, &self.allocated).is_some() && self.is_of(bytes, nanos)
     }
 
     /// Whether it had ceased to grow long before the program's work ended.
@@ -105,13 +110,9 @@ impl Course {
 
     /// `What was allocated for it grew by 3.20 MiB a second over 7.10 s.`
     pub(super) fn pace(&self) -> Option<String> {
-        match shape(&self.level) {
-            Shape::Linear(line) => {
-                let pace = growth::pace(&line, self.width_seconds, self.level.len());
-                Some(format!("What was allocated for it grew steadily, {pace}."))
-            }
-            _ => None,
-        }
+        let line = steady_growth(&self.level, &self.allocated)?;
+        let pace = growth::pace(&line, self.width_seconds, self.level.len());
+        Some(format!("What was allocated for it grew steadily, {pace}."))
     }
 
     /// What had `bytes` in a snapshot at `nanos`, with `known` of them from these stacks, had at the peak.
