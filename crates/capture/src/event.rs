@@ -446,13 +446,21 @@ pub enum Event<'a> {
         /// Its name: the function of a frame, the name of an interpreter's dictionary.
         name: StringId,
     },
-    /// Heap: a word in the body of the object, root or block ([`Event::Alloc`]) before it that may be the address of
+    /// Heap: a word in the body of the object, root or block ([`Event::Alloc`],
+    /// [`Event::HeapChunk`]) before it that may be the address of
     /// native memory, or of an object that no edge names.
     HeapWord {
         /// The word.
         to: Addr,
         /// Byte offset in the body.
         offset: u32,
+    },
+    /// Heap: a native block that was not recorded, and by way of which others are reached. The words that follow are its own.
+    HeapChunk {
+        /// Where it begins.
+        addr: Addr,
+        /// Its length in bytes.
+        size: u64,
     },
     /// Heap: the snapshot is complete.
     HeapEnd {

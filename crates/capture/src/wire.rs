@@ -72,6 +72,7 @@
 //! | `0x28` | RegionLeft | v track, v number, v outer |
 //! | `0x29` | PythonEnds | v nanoseconds, v flags (1: over) |
 //! | `0x2a` | Allocated | v bytes |
+//! | `0x2b` | HeapChunk | a address, v size |
 //! | `0x0d` | Snapshot | v number |
 //! | `0x0e` | RegionEnter | v number, v outer, v name |
 //! | `0x0f` | RegionLeave | v number |
@@ -172,6 +173,7 @@ pub mod tag {
     pub const REGION_LEFT: u8 = 0x28;
     pub const PYTHON_ENDS: u8 = 0x29;
     pub const ALLOCATED: u8 = 0x2a;
+    pub const HEAP_CHUNK: u8 = 0x2b;
 }
 
 /// What became of the writer of a segment.

@@ -22,6 +22,8 @@ pub(crate) struct Block {
     pub folded: bool,
     /// Through which door it came.
     pub allocator: Allocator,
+    /// Whether its allocation was recorded.
+    pub recorded: bool,
     /// It is counted in the size that an object states.
     pub claimed_by: Option<u32>,
 }
@@ -41,7 +43,7 @@ impl Blocks {
         folded: &[(u64, u32)],
         first_node: u32,
     ) -> Blocks {
-        records.sort_by_key(|block| block.addr);
+        records.sort_by_key(|block| (block.addr, !block.recorded));
         records.dedup_by_key(|block| block.addr);
         let mut list = Vec::with_capacity(records.len());
         let (mut next_node, mut at, mut at_folded) = (first_node, 0, 0);
@@ -59,6 +61,7 @@ impl Blocks {
                 distance == u64::from(prefix) || python && distance <= LONGEST_PREFIX && distance < record.size
             };
             let object = objects.get(at).filter(|object| is_at(object.addr, object.prefix));
+            let object = object.filter(|_| record.recorded);
             let leaf = folded.get(at_folded).filter(|(addr, _)| is_at(*addr, 0));
             let leaf = leaf.filter(|(addr, _)| object.is_none_or(|object| *addr < object.addr));
             let own = object.is_some() || leaf.is_some();
@@ -74,6 +77,7 @@ impl Blocks {
                 own,
                 folded: leaf.is_some(),
                 allocator: record.allocator,
+                recorded: record.recorded,
                 claimed_by: None,
             });
             next_node += u32::from(!own);
@@ -101,11 +105,13 @@ mod tests {
     use super::*;
 
     fn record(addr: u64, size: u64, allocator: Allocator) -> BlockRecord {
+        let recorded = true;
         BlockRecord {
             addr,
             size,
             stack: StackId::NONE,
             allocator,
+            recorded,
         }
     }
 

@@ -11,6 +11,7 @@
 //! - Where an object and a native block hold the same address at which no block is known, as in a sampled run the
 //!   owner of a C structure and the structure's parts do, the block belongs to the object: a *relay* stands between
 //!   them.
+//! - A block that was not recorded, and that the snapshot's writer found on the way to others, is a node without weight.
 
 use deadweight_capture::read::HeapFiles;
 use deadweight_capture::{Allocator, Cause, EdgeLabel, Event};
@@ -205,7 +206,12 @@ fn nodes(
             Allocator::PyMem => PYTHON_BLOCK,
             Allocator::Malloc | Allocator::Aligned => 0,
         };
-        add(NO_TYPE, census.recording.weigh(block.size), NATIVE | door, 0);
+        let bytes = if block.recorded {
+            census.recording.weigh(block.size)
+        } else {
+            0
+        };
+        add(NO_TYPE, bytes, NATIVE | door, 0);
     }
     for _ in 0..layout.relays.len() {
         add(NO_TYPE, 0, NATIVE, 0);
@@ -244,11 +250,21 @@ impl Layout {
                 match block.own {
                     true => None,
                     false if block.allocator.is_python() => Some(Place::Buffer(at)),
+                    // What has the same address belongs to the object, too.
+                    false if !block.recorded && self.relays.contains_key(&addr) => {
+                        self.relays.get(&addr).map(|&node| Place::Node(node))
+                    }
                     false => (block.node != from).then_some(Place::Node(block.node)),
                 }
             }
             None => self.relays.get(&addr).map(|&node| Place::Node(node)),
         }
+    }
+
+    /// The node of the block that an address is in, if it was not recorded.
+    fn chunk_at(&self, addr: u64) -> Option<u32> {
+        let block = self.blocks.list.get(self.blocks.find(addr)?)?;
+        (!block.recorded).then_some(block.node)
     }
 
     fn places(self) -> Places {
@@ -272,9 +288,16 @@ impl Layout {
             if block.own {
                 continue;
             }
+            let is_recorded = block.recorded;
             match self.place(word, from) {
-                Some(Place::Node(node)) => edges.push((from, node)),
+                Some(Place::Node(node)) => {
+                    edges.push((from, node));
+                    if is_recorded && self.chunk_at(word).is_some() {
+                        unknown.push((word, from));
+                    }
+                }
                 Some(Place::Buffer(at)) => edges.extend(self.blocks.list.get(at).map(|block| (from, block.node))),
+                None if !is_recorded => {}
                 None if self.index.find(word).is_none() && self.blocks.find(word).is_none() && word != 0 => {
                     unknown.push((word, from));
                 }
@@ -290,6 +313,7 @@ impl Layout {
                 next - 1
             });
             edges.push((relay, block));
+            edges.extend(self.chunk_at(word).map(|chunk| (relay, chunk)));
         }
         edges.retain(|(from, to)| from != to);
         edges.sort_unstable();
@@ -490,7 +514,8 @@ impl Filling {
                 });
             }
         }
-        let unclaimed = layout.blocks.list.iter().filter(|block| block.claimed_by.is_none());
+        let recorded = layout.blocks.list.iter().filter(|block| block.recorded);
+        let unclaimed = recorded.filter(|block| block.claimed_by.is_none());
         graph.marks.extend(unclaimed.map(|block| Mark {
             node: block.node,
             stack: block.stack,

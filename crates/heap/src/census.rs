@@ -37,6 +37,8 @@ pub(crate) struct BlockRecord {
     pub size: u64,
     pub stack: StackId,
     pub allocator: Allocator,
+    /// Whether its allocation was recorded: otherwise it weighs nothing, and only leads to others.
+    pub recorded: bool,
 }
 
 /// What the snapshot's end says.
@@ -104,6 +106,7 @@ impl Sources {
             }
             Event::HeapRoot { .. } => (self.edges, self.words, self.own_block) = (Source::Root, Source::Root, None),
             Event::Alloc { addr, .. } if self.own_block != Some(addr.0) => self.words = Source::Block,
+            Event::HeapChunk { .. } => self.words = Source::Block,
             _ => {}
         }
     }
@@ -237,6 +240,14 @@ impl Census {
                 size,
                 stack,
                 allocator,
+                recorded: true,
+            }),
+            Event::HeapChunk { addr, size } => self.blocks.push(BlockRecord {
+                addr: addr.0,
+                size,
+                stack: StackId(0),
+                allocator: Allocator::Malloc,
+                recorded: false,
             }),
             // Each chunk begins with one.
             Event::Clock { .. } => {

@@ -9,6 +9,7 @@
 //! the layout knows is not counted, as the collector does not count it.
 
 mod budget;
+mod chunks;
 mod labels;
 mod native;
 mod objects;
@@ -21,6 +22,7 @@ use deadweight_cpython::Layout;
 use deadweight_cpython::heap::{Context, Edge, Interpreters, Known, NameRef, lists, threads, variables};
 
 use self::budget::Budget;
+use self::chunks::Chunks;
 use self::objects::KnownType;
 use self::reached::Reached;
 use super::parts::{self, Parts, Stopped};
@@ -128,6 +130,9 @@ struct Walker<'a> {
     next_name: u32,
     /// Live native blocks by address.
     blocks: List<Block>,
+    /// Blocks that were not recorded and may lead to them, and which of these were followed.
+    chunks: Chunks,
+    followed: Reached,
     objects: u64,
     failed: u64,
 }
@@ -158,6 +163,8 @@ impl<'a> Walker<'a> {
             names: Table::new(),
             next_name: 1,
             blocks: List::new(),
+            chunks: Chunks::new(),
+            followed: Reached::new(),
             objects: 0,
             failed: 0,
         })

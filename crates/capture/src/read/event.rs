@@ -289,6 +289,10 @@ impl<'a> Decoder<'a> {
                 to: self.addr()?,
                 offset: self.small()?,
             },
+            tag::HEAP_CHUNK => Event::HeapChunk {
+                addr: self.addr()?,
+                size: self.number()?,
+            },
             tag::HEAP_CAUSE => Event::HeapCause {
                 cause: Cause::from_wire(self.number()?).ok_or("an unknown cause of a snapshot")?,
                 label: self.text()?,

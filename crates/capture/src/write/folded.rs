@@ -202,6 +202,7 @@ impl SegmentWriter<'_> {
             Event::HeapEdge { to, label, counted } => self.heap_edge(to, label, counted),
             Event::HeapRoot { kind, name } => self.heap_root(kind, name),
             Event::HeapWord { to, offset } => self.heap_word(to, offset),
+            Event::HeapChunk { addr, size } => self.heap_chunk(addr, size),
             Event::HeapEnd {
                 objects,
                 failed,

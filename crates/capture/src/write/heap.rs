@@ -56,6 +56,11 @@ impl SegmentWriter<'_> {
         self.with_addr_or_full(tag::HEAP_WORD, to, &[u64::from(offset)])
     }
 
+    /// A native block that was not recorded; words of its own follow.
+    pub fn heap_chunk(&mut self, addr: Addr, size: u64) -> Result<(), Full> {
+        self.with_addr_or_full(tag::HEAP_CHUNK, addr, &[size])
+    }
+
     /// The snapshot is complete.
     pub fn heap_end(&mut self, objects: u64, failed: u64, pause_nanos: u64) -> Result<(), Full> {
         self.event(tag::HEAP_END, &[objects, failed, pause_nanos], &[])

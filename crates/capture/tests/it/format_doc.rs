@@ -184,6 +184,7 @@ fn the_events_are_as_documented() {
         ("HeapEdge", tag::HEAP_EDGE),
         ("HeapRoot", tag::HEAP_ROOT),
         ("HeapWord", tag::HEAP_WORD),
+        ("HeapChunk", tag::HEAP_CHUNK),
         ("HeapEnd", tag::HEAP_END),
         ("HeapCause", tag::HEAP_CAUSE),
     ]);

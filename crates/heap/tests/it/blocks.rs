@@ -51,6 +51,43 @@ fn memory_that_an_object_states_is_counted_once() {
 }
 
 #[test]
+fn blocks_that_were_not_recorded_lead_to_those_that_were() {
+    let mut heap = Snapshot::new();
+    heap.exact = true;
+    // An image by way of its structure and a row of lines.
+    heap.plain(0x1000, "Image", 64, 1).word(16, 0x50_0000);
+    heap.chunk(0x50_0000, 136).word(40, 0x51_0000);
+    heap.chunk(0x51_0000, 7000).word(0, 0x100_0010);
+    heap.malloc(0x100_0000, 4 * MIB, 2);
+    // A document and its nodes have the same address, and the document leads to more.
+    heap.plain(0x2000, "Document", 64, 1).word(16, 0x60_0000);
+    heap.chunk(0x60_0000, 168).word(8, 0x300_0000);
+    heap.malloc(0x200_0000, MIB, 3).word(64, 0x60_0000);
+    heap.malloc(0x300_0000, 2 * MIB, 3);
+    // What two have belongs to the list that has both.
+    heap.plain(0x3000, "Reader", 64, 1).word(16, 0x70_0000);
+    heap.plain(0x4000, "Reader", 64, 1).word(16, 0x70_0000);
+    heap.chunk(0x70_0000, 200).word(8, 0x400_0000);
+    heap.malloc(0x400_0000, 8 * MIB, 4);
+    heap.tracked(0x9000, "list", 72, 1).item(0, 0x3000).item(1, 0x4000);
+    // What no object has makes nobody the owner.
+    heap.malloc(0x500_0000, 3 * MIB, 5).word(8, 0x80_0000);
+    heap.frame("main", "image", 0x1000)
+        .frame("main", "document", 0x2000)
+        .frame("main", "readers", 0x9000);
+    let answer = heap.end().answer();
+    assert_eq!(answer.all.native_bytes, 18 * MIB);
+    let found: Vec<_> = answer
+        .holders
+        .iter()
+        .map(|holder| (holder.type_name.as_str(), holder.amount.native_bytes))
+        .collect();
+    assert_eq!(found, [("list", 8 * MIB), ("Image", 4 * MIB), ("Document", 3 * MIB)]);
+    let unowned: Vec<_> = answer.unowned.iter().map(|part| (part.stack.0, part.bytes)).collect();
+    assert_eq!(unowned, [(5, 3 * MIB)]);
+}
+
+#[test]
 fn blocks_that_nothing_leads_to_are_listed_by_stack() {
     let mut heap = Snapshot::new();
     heap.plain(0x1000, "str", 50, 0);

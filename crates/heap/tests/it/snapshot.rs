@@ -126,6 +126,11 @@ impl Snapshot {
         })
     }
 
+    /// A native block that was not recorded.
+    pub fn chunk(&mut self, addr: u64, size: u64) -> &mut Snapshot {
+        self.put(Event::HeapChunk { addr: Addr(addr), size })
+    }
+
     pub fn malloc(&mut self, addr: u64, size: u64, stack: u32) -> &mut Snapshot {
         self.block(addr, size, stack, Allocator::Malloc)
     }

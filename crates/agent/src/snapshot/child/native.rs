@@ -7,6 +7,7 @@ use deadweight_cpython::heap::refcount;
 use deadweight_cpython::{Memory, is_plausible};
 
 use super::super::parts::Stopped;
+use super::chunks;
 use super::objects::CLAIMED;
 use super::{Block, LARGE_BLOCK, MAX_BODY, MAX_SEARCHED, PAGE, SAMPLE_BYTES, Walker};
 use crate::recorder::LiveBlock;
@@ -18,11 +19,12 @@ impl Walker<'_> {
         let mut outcome = Ok(());
         live.each(|addr, block| {
             if outcome.is_ok() && !block.door.is_python() {
-                outcome = self.blocks.push(Block {
+                let block = Block {
                     addr,
                     size: block.size,
                     searched: block.size,
-                });
+                };
+                outcome = self.blocks.push(block).and_then(|()| self.chunks.note(&block));
             }
         });
         outcome?;
@@ -93,6 +95,7 @@ impl Walker<'_> {
                 .map_or(0, |block| block.searched);
             *searched += bytes;
             self.guarded_words(addr, bytes)?;
+            self.follow()?;
         }
         Ok(())
     }
@@ -152,14 +155,21 @@ impl Walker<'_> {
         // wrong costs a fault; from 3.13 on the attributes inside of each instance begin with bytes that are no address.
         if in_object
             && self.is_near_objects(word)
-            && head_of(word).is_some_and(|type_addr| self.types.get(type_addr).is_some())
+            && chunks::peek(word + 8).is_some_and(|type_addr| self.types.get(type_addr).is_some())
             && refcount::read(self.ctx.mem, self.ctx.layout, word)
                 .is_some_and(|count| !count.immortal && (1..1 << 24).contains(&count.count))
         {
             self.meet(word)?;
             return Ok(true);
         }
-        Ok(all && self.is_near_blocks(word))
+        if !all {
+            return Ok(false);
+        }
+        let may_be_one = self.chunks.may_be_one(word);
+        if may_be_one {
+            self.chunks.suspect(word)?;
+        }
+        Ok(may_be_one || self.is_near_blocks(word))
     }
 
     /// Whether an address lies between the first and the last native block.
@@ -171,27 +181,14 @@ impl Walker<'_> {
 
     /// Whether a native block begins here or has this address in it.
     pub(super) fn is_in_block(&self, address: u64) -> bool {
+        self.block_at(address).is_some()
+    }
+
+    /// The native block that begins here or has this address in it.
+    pub(super) fn block_at(&self, address: u64) -> Option<&Block> {
         let blocks = self.blocks.as_slice();
         let after = blocks.partition_point(|block| block.addr <= address);
-        after
-            .checked_sub(1)
-            .and_then(|index| blocks.get(index))
-            .is_some_and(|block| address - block.addr < block.size.max(1))
+        let block = blocks.get(after.checked_sub(1)?)?;
+        (address - block.addr < block.size.max(1)).then_some(block)
     }
-}
-
-/// The type pointer of what may be an object at `address`; `None` if that cannot be read.
-fn head_of(address: u64) -> Option<u64> {
-    unsafe extern "C" fn load(address: *const u64, place: *mut u64, _: usize) -> c_int {
-        let second = address.wrapping_add(1);
-        // SAFETY: if the address is not mapped, the guard takes over.
-        let head = unsafe { second.read() };
-        // SAFETY: `place` is the local below.
-        unsafe { place.write(head) };
-        0
-    }
-    let mut head = 0u64;
-    let place = &raw mut head as usize;
-    // SAFETY: `load` has these parameters.
-    unsafe { arch::guarded_call(load as *const () as usize, address as usize, place, 0) }.map(|_| head)
 }

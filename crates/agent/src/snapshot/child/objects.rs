@@ -145,6 +145,7 @@ impl Walker<'_> {
         if matches!(facts.kind, Kind::Other | Kind::Instance) {
             let end = bytes.map_or(0, |size| size.body).min(MAX_BODY);
             self.words(object, 16, end, Some(object))?;
+            self.follow()?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ With `numpy`: arrays, their views, and cycles through arrays of objects, which t
 
 from __future__ import annotations
 
+import bz2
 import ctypes
 import functools
 import gc
@@ -96,11 +97,14 @@ def hold() -> None:
     secret = bytes(14 * MIB)
     holder("secret", 14)
     closure = lambda: secret  # noqa: E731
+    # Two blocks of 3.4 MiB each, behind a structure that is seldom recorded; and a quarter of a MiB for its tables.
+    packers = [bz2.BZ2Compressor(9) for _ in range(6)]
+    holder("packers", 41)
     for i in range(22):
         cached(i)
     holder("cached", 22)
     deadweight.snapshot("held")
-    print(len(views), len(watching), block, running, len(table), bound, later, closure, chain)
+    print(len(views), len(watching), block, running, len(table), bound, later, closure, chain, packers)
 
 
 def take() -> None:
