@@ -16,6 +16,7 @@ mod objects;
 mod reached;
 
 use core::ffi::c_void;
+use core::ops::ControlFlow;
 
 use deadweight_capture::{Cause, EdgeLabel, RootKind, StringId};
 use deadweight_cpython::Layout;
@@ -81,11 +82,16 @@ pub struct Job<'a> {
 pub fn run(job: &Job<'_>) -> ! {
     let pause = os::now_nanos().saturating_sub(job.begun.began);
     let stem = numbered(job.destination.stem, job.begun.number);
-    let written = Walker::begin(job, stem).and_then(|mut walker| {
+    let mut walker = Walker::begin(job, stem);
+    let written = walker.as_mut().map_err(|&mut stopped| stopped).and_then(|walker| {
         walker.write(job, pause)?;
         walker.parts.finish();
         Ok(())
     });
+    if let Ok(walker) = &mut walker {
+        // Removing files takes long, and each page that the program changes meanwhile would be copied.
+        walker.let_go_of_objects();
+    }
     match written {
         Ok(()) if job.cause.is_wanted() => {}
         Ok(()) => super::remove_older(job.destination.stem, job.begun.number, job.wanted),
@@ -191,8 +197,11 @@ impl<'a> Walker<'a> {
     fn tracked_objects(&mut self, gc: u64) -> Result<(), Stopped> {
         let mut outcome = Ok(());
         lists::tracked(&OwnMemory, self.ctx.layout, gc, MAX_OBJECTS, |object| {
-            if outcome.is_ok() {
-                outcome = self.guarded_object(object).and_then(|()| self.drain_queue());
+            outcome = self.guarded_object(object).and_then(|()| self.drain_queue());
+            // At once: the budget is used up.
+            match outcome {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(Stopped) => ControlFlow::Break(()),
             }
         });
         outcome

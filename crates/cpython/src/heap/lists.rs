@@ -4,6 +4,8 @@
 //! bytes before each object. The two low bits of the backward links and the lowest of the forward links are flags
 //! (3.14.0 to 3.14.4 use the latter).
 
+use core::ops::ControlFlow;
+
 use crate::layout::Layout;
 use crate::memory::{Memory, is_plausible};
 
@@ -21,6 +23,8 @@ pub enum End {
     Broken,
     /// More than `limit` objects.
     TooMany,
+    /// Who was given the objects wanted no more.
+    Stopped,
 }
 
 /// Whether the collector of the interpreter whose collector state is at `gc` is at work: then the rings are in
@@ -57,13 +61,19 @@ pub fn is_tracked<M: Memory>(mem: &M, object: u64) -> bool {
     mem.u64(object.wrapping_sub(GC_HEADER)).is_some_and(|next| next != 0)
 }
 
-/// Gives each tracked object to `each`, frozen ones last. `gc` is what [`Interpreters::gc`] says.
+/// Gives each tracked object to `each`, frozen ones last, until it breaks off. `gc` is what [`Interpreters::gc`] says.
 ///
 /// Each link is checked against the link back.
 ///
 /// [`Interpreters::gc`]: crate::heap::Interpreters::gc
 #[inline]
-pub fn tracked<M: Memory>(mem: &M, layout: &Layout, gc: u64, limit: u64, mut each: impl FnMut(u64)) -> End {
+pub fn tracked<M: Memory>(
+    mem: &M,
+    layout: &Layout,
+    gc: u64,
+    limit: u64,
+    mut each: impl FnMut(u64) -> ControlFlow<()>,
+) -> End {
     if !is_plausible(gc) {
         return End::Broken;
     }
@@ -80,7 +90,7 @@ pub fn tracked<M: Memory>(mem: &M, layout: &Layout, gc: u64, limit: u64, mut eac
 
 /// Follows one ring from its head around to its head.
 #[inline]
-fn ring<M: Memory>(mem: &M, head: u64, left: &mut u64, each: &mut impl FnMut(u64)) -> End {
+fn ring<M: Memory>(mem: &M, head: u64, left: &mut u64, each: &mut impl FnMut(u64) -> ControlFlow<()>) -> End {
     let mut previous = head;
     let Some(first) = mem.u64(head) else { return End::Broken };
     let mut at = first & !FLAGS;
@@ -95,7 +105,9 @@ fn ring<M: Memory>(mem: &M, head: u64, left: &mut u64, each: &mut impl FnMut(u64
             return End::TooMany;
         };
         *left = rest;
-        each(at.wrapping_add(GC_HEADER));
+        if each(at.wrapping_add(GC_HEADER)).is_break() {
+            return End::Stopped;
+        }
         previous = at;
         match mem.u64(at) {
             Some(next) => at = next & !FLAGS,

@@ -1,5 +1,7 @@
 //! Foreign bytes: no reader may panic or run for ever on them.
 
+use core::ops::ControlFlow;
+
 use super::*;
 use crate::layout::layout_for;
 use crate::memory::field;
@@ -71,7 +73,7 @@ fn noise_is_read_without_a_panic_and_ends() {
                 names::type_name(ctx, object, &mut [0; 40]);
                 variables::frame(ctx, object, &mut |_| ());
                 threads::frames(ctx, object, |_| ());
-                lists::tracked(&mem, ctx.layout, object, 1000, |_| ());
+                lists::tracked(&mem, ctx.layout, object, 1000, |_| ControlFlow::Continue(()));
                 refcount::read(&mem, ctx.layout, object);
                 closure_name(ctx, object, 1);
                 closure(ctx, object, &mut |_, _| ());
@@ -120,7 +122,10 @@ fn a_ring_with_a_wrong_link_back_is_broken() {
         }
         let found = |mem: &crate::fake::Fake| {
             let mut objects = Vec::new();
-            let end = lists::tracked(mem, layout, gc, 10, |object| objects.push(object));
+            let end = lists::tracked(mem, layout, gc, 10, |object| {
+                objects.push(object);
+                ControlFlow::Continue(())
+            });
             (objects, end)
         };
         assert_eq!(found(&mem), (vec![], lists::End::Complete));

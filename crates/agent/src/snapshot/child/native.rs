@@ -9,7 +9,9 @@ use deadweight_cpython::{Memory, is_plausible};
 use super::super::parts::Stopped;
 use super::chunks;
 use super::objects::CLAIMED;
+use super::reached::Reached;
 use super::{Block, LARGE_BLOCK, MAX_BODY, MAX_SEARCHED, PAGE, SAMPLE_BYTES, Walker};
+use crate::list::List;
 use crate::recorder::LiveBlock;
 use crate::table::Table;
 use crate::{arch, os};
@@ -47,6 +49,29 @@ impl Walker<'_> {
                     block.searched = SAMPLE_BYTES;
                 }
             }
+        }
+    }
+
+    /// Gives the pages back in which objects and native blocks are. Nothing of them may be read any more.
+    pub(super) fn let_go_of_objects(&mut self) {
+        let mut regions: List<u64> = List::new();
+        // Without memory for the list they go when the process ends.
+        let _ = self.reached.regions(&mut regions);
+        let (mut from, mut to) = (0, 0);
+        for &region in regions.as_slice() {
+            if region != to {
+                os::forget_pages(from, to - from);
+                from = region;
+            }
+            to = region + Reached::REGION_BYTES;
+        }
+        os::forget_pages(from, to - from);
+        for block in self.blocks.as_slice().iter().filter(|block| block.size >= LARGE_BLOCK) {
+            let (from, to) = (
+                block.addr.next_multiple_of(PAGE),
+                (block.addr + block.size) & !(PAGE - 1),
+            );
+            os::forget_pages(from, to - from);
         }
     }
 

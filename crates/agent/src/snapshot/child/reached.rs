@@ -41,6 +41,9 @@ fn place(address: u64) -> (usize, u64) {
 }
 
 impl Reached {
+    /// Bytes of address space that a region covers.
+    pub const REGION_BYTES: u64 = 1 << REGION_BITS;
+
     /// Nothing was reached yet.
     pub const fn new() -> Reached {
         Reached {

@@ -1,5 +1,7 @@
 //! Which objects there are, what they are, and how big.
 
+use std::ops::ControlFlow;
+
 use super::*;
 use deadweight_cpython::heap::{Kind, lists, refcount, size};
 
@@ -12,6 +14,7 @@ fn the_lists_of_the_collector_hold_what_gc_get_objects_says() {
         let mut found = HashSet::new();
         let end = lists::tracked(mem, layout, gc, u64::MAX, |object| {
             assert!(found.insert(object), "{}: twice", heap.name);
+            ControlFlow::Continue(())
         });
         assert_eq!(end, lists::End::Complete, "{}", heap.name);
         let [objects, frozen] = heap.said("count").next().unwrap() else {
@@ -31,8 +34,17 @@ fn the_lists_of_the_collector_hold_what_gc_get_objects_says() {
         for id in tracked {
             assert!(found.contains(&number(id)), "{}", heap.name);
         }
-        let limited = lists::tracked(mem, layout, gc, 100, |_| {});
-        assert_eq!(limited, lists::End::TooMany);
+        let mut given = 0;
+        let limited = lists::tracked(mem, layout, gc, 100, |_| {
+            given += 1;
+            ControlFlow::Continue(())
+        });
+        assert_eq!((limited, given), (lists::End::TooMany, 100));
+        let stopped = lists::tracked(mem, layout, gc, 100, |_| {
+            given += 1;
+            ControlFlow::Break(())
+        });
+        assert_eq!((stopped, given), (lists::End::Stopped, 101));
     });
 }
 
