@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 use crate::arch::syscall;
 
 pub use process::{
-    Cloned, FileLock, available_bytes, become_expendable, charged_bytes, clone_silently, forget_pages, has_ended,
+    Cloned, FileLock, available_bytes, become_expendable, charged_bytes, clone_silently, forget_pages, has_ended, heap,
     minor_faults, own_minor_faults, private_bytes, resident_and_highest,
 };
 

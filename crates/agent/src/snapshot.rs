@@ -37,7 +37,7 @@ const LIMIT_STEP: u64 = 50;
 const BUSY_NANOS: u64 = 100_000_000;
 /// After a child that gave up, the next one begins no sooner than so many times its life later, and than this time;
 /// doubled for each that gave up in turn.
-const PATIENCE: u64 = 2;
+const PATIENCE: u64 = 1;
 const LEAST_PATIENCE_NANOS: u64 = 100_000_000;
 /// Automatic snapshots that are kept of a process; older ones are removed.
 const KEPT: u32 = 4;

@@ -67,6 +67,9 @@ pub struct Share {
     pub bytes: u64,
 }
 
+/// A process is still there for no longer than this after the end of its recording.
+const LONGEST_END_NANOS: u64 = 1_000_000_000;
+
 /// One moment.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Moment {
@@ -194,7 +197,7 @@ fn draw(replay: &Replay, look: &Look, kinds: [u64; 4], base: &Moment) -> Moment 
     let mut moment = Moment {
         nanos: look.nanos,
         total: look.total,
-        live: replay.tree().live_parts(),
+        live: live_at(replay, look, base),
         is_sketch: true,
         ..base.clone()
     };
@@ -240,6 +243,22 @@ fn draw(replay: &Replay, look: &Look, kinds: [u64; 4], base: &Moment) -> Moment 
         moment.undrawn = left;
     }
     moment
+}
+
+/// What was live at a sketch. A process keeps its memory for some milliseconds after the end of its recording, while the kernel takes
+/// it apart.
+fn live_at(replay: &Replay, look: &Look, base: &Moment) -> [u64; 3] {
+    let mut live = replay.tree().live_parts();
+    let largest = base.processes.first().map(|share| share.pid);
+    let ended = largest
+        .filter(|&pid| replay.running(pid).is_none())
+        .and_then(|pid| replay.ended(pid, look.nanos.saturating_sub(LONGEST_END_NANOS), look.nanos));
+    if let Some(process) = ended {
+        for (sum, part) in live.iter_mut().zip(process.live_parts()) {
+            *sum = sum.saturating_add(part);
+        }
+    }
+    live
 }
 
 /// The kinds of a look's resident memory, as the kernel sums them up: written pages of a private mapping of a file, which
@@ -444,4 +463,62 @@ pub(crate) fn each(
         });
     }
     Ok(moments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weight::Recording;
+    use deadweight_capture::{Allocator, Event};
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_sketch_right_after_the_end_of_a_recording_has_what_was_live() {
+        let mut replay = Replay::default();
+        let exact = Recording {
+            exact: true,
+            interval_bytes: 0,
+            always_bytes: 0,
+        };
+        let (pid, end) = (7, 5_000_000_000);
+        replay.add(ProcessId { pid, incarnation: 0 }, exact);
+        let block = Event::Alloc {
+            addr: Addr(4096),
+            size: 300 * MIB,
+            stack: StackId(1),
+            allocator: Allocator::PyMem,
+        };
+        for event in [Event::Clock { nanos: end }, block, Event::End { max_rss_bytes: 0 }] {
+            replay.event(0, &event);
+        }
+        let base = Moment {
+            nanos: end - 1_000_000_000,
+            total: 100 * MIB,
+            resident: Some(Resident {
+                python: 90 * MIB,
+                ..Resident::default()
+            }),
+            processes: vec![Share { pid, bytes: 100 * MIB }],
+            files: Vec::new(),
+            live: [90 * MIB, 0, 0],
+            is_sketch: false,
+            undrawn: 0,
+            survivors: Vec::new(),
+        };
+        let sketch = |nanos| {
+            let look = Look {
+                nanos,
+                total: 310 * MIB,
+                ..Look::default()
+            };
+            let moment = draw(&replay, &look, [310 * MIB, 0, 0, 310 * MIB], &base);
+            (moment.live[0], moment.resident.unwrap())
+        };
+        let (live, resident) = sketch(end + 5_000_000);
+        assert_eq!((live, resident.python, resident.heap_slack), (300 * MIB, 300 * MIB, 0));
+        // Long after it, the memory is something else's.
+        let (live, resident) = sketch(end + 2_000_000_000);
+        assert_eq!((live, resident.python), (0, 90 * MIB));
+    }
 }

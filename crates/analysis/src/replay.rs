@@ -51,6 +51,14 @@ impl Replay {
         self.processes.iter().position(|process| process.id() == id)
     }
 
+    /// The program that ran in this process last, if it ended its recording between these times.
+    pub fn ended(&self, pid: u32, from_nanos: u64, to_nanos: u64) -> Option<&Process> {
+        let ended = |process: &&Process| {
+            process.id().pid == pid && process.is_gone() && (from_nanos..=to_nanos).contains(&process.nanos())
+        };
+        self.processes.iter().filter(ended).max_by_key(|process| process.id())
+    }
+
     /// The process that a forked one came from.
     pub fn parent_of_fork(&self, child: &Process) -> Option<usize> {
         let begun = child.first_nanos?;

@@ -93,6 +93,16 @@ pub fn own_minor_faults() -> u64 {
     usage_of_self().ru_minflt as u64
 }
 
+/// The area that `brk` has given this process: where it begins and ends; `None` if that cannot be told.
+pub fn heap() -> Option<(u64, u64)> {
+    let mut text = [0; 512];
+    // `start_brk` of `/proc/PID/stat` (proc_pid_stat(5)).
+    let start = stat_fields(super::pid(), &mut text).nth(44).and_then(number)?;
+    // SAFETY: a break of 0 changes nothing.
+    let end = unsafe { syscall(libc::SYS_brk, [0; 6]) } as u64;
+    (start > 0 && end > start).then_some((start, end))
+}
+
 /// Resident memory of another process now and at most so far, bytes; zeros if it is gone.
 pub fn resident_and_highest(pid: u32) -> (u64, u64) {
     let mut text = [0; 4096];

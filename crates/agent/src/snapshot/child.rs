@@ -88,15 +88,17 @@ pub fn run(job: &Job<'_>) -> ! {
         walker.parts.finish();
         Ok(())
     });
-    if let Ok(walker) = &mut walker {
-        // Removing files takes long, and each page that the program changes meanwhile would be copied.
-        walker.let_go_of_objects();
-    }
     match written {
         Ok(()) if job.cause.is_wanted() => {}
         Ok(()) => super::remove_older(job.destination.stem, job.begun.number, job.wanted),
         // Half a graph answers no question.
-        Err(Stopped) => parts::remove(stem),
+        Err(Stopped) => {
+            // Removing files takes long, and each page that the program changes meanwhile would be copied.
+            if let Ok(walker) = &mut walker {
+                walker.let_go_of_objects();
+            }
+            parts::remove(stem);
+        }
     }
     os::exit_group(i32::from(written.is_err()))
 }

@@ -116,6 +116,11 @@ impl Process {
         self.live
     }
 
+    /// Live bytes of each [`Class`]; of a process that is gone, at its end.
+    pub fn live_parts(&self) -> [u64; 3] {
+        self.parts.bytes()
+    }
+
     pub fn is_gone(&self) -> bool {
         self.gone
     }

@@ -37,7 +37,7 @@ const IS_MAPPING: u64 = 2;
 const NOT_MAIN: u64 = 4;
 const FLAGS: u64 = 7;
 /// A recorded block in the same part of the address space, or in the next, is evidence that the C library's allocator has it:
-/// 16 MiB.
+/// 16 MiB. Its main heap needs none.
 const PART_BITS: u32 = 24;
 
 /// What is followed.
@@ -63,15 +63,28 @@ impl Chunks {
         }
     }
 
-    /// Notes where a recorded block is.
-    pub fn note(&mut self, block: &Block) -> Result<(), NoMemory> {
-        let part = (block.addr >> PART_BITS) + 1;
-        for part in [part - 1, part, part + 1] {
-            if part > 0 && self.parts.get(part).is_none() {
-                self.parts.insert(part, ())?;
-            }
+    /// Notes where the C library's main heap is.
+    pub fn note_heap(&mut self, (start, end): (u64, u64)) -> Result<(), NoMemory> {
+        for part in start >> PART_BITS..=end >> PART_BITS {
+            self.note_part(part)?;
         }
         Ok(())
+    }
+
+    /// Notes where a recorded block is.
+    pub fn note(&mut self, block: &Block) -> Result<(), NoMemory> {
+        let part = block.addr >> PART_BITS;
+        for part in [part.saturating_sub(1), part, part + 1] {
+            self.note_part(part)?;
+        }
+        Ok(())
+    }
+
+    fn note_part(&mut self, part: u64) -> Result<(), NoMemory> {
+        match self.parts.get(part + 1) {
+            Some(()) => Ok(()),
+            None => self.parts.insert(part + 1, ()),
+        }
     }
 
     /// Whether a block may begin at an address: what can be told without reading there.

@@ -16,6 +16,9 @@ use crate::recorder::LiveBlock;
 use crate::table::Table;
 use crate::{arch, os};
 
+/// So near to where the stack is now nothing is let go of.
+const STACK_BYTES: u64 = 1 << 20;
+
 impl Walker<'_> {
     pub(super) fn list_blocks(&mut self, live: &Table<u64, LiveBlock>) -> Result<(), Stopped> {
         let mut outcome = Ok(());
@@ -30,6 +33,9 @@ impl Walker<'_> {
             }
         });
         outcome?;
+        if let Some(heap) = os::heap() {
+            self.chunks.note_heap(heap)?;
+        }
         self.blocks.as_mut_slice().sort_unstable_by_key(|block| block.addr);
         Ok(())
     }
@@ -52,13 +58,19 @@ impl Walker<'_> {
         }
     }
 
-    /// Gives the pages back in which objects and native blocks are. Nothing of them may be read any more.
+    /// Gives the pages back in which objects and native blocks are, and what else is in their regions. After that only what lies
+    /// on the stack may be used.
     pub(super) fn let_go_of_objects(&mut self) {
         let mut regions: List<u64> = List::new();
         // Without memory for the list they go when the process ends.
         let _ = self.reached.regions(&mut regions);
+        let stack = &raw const regions as u64;
         let (mut from, mut to) = (0, 0);
-        for &region in regions.as_slice() {
+        for &region in regions
+            .as_slice()
+            .iter()
+            .filter(|region| region.abs_diff(stack) > STACK_BYTES)
+        {
             if region != to {
                 os::forget_pages(from, to - from);
                 from = region;
