@@ -385,18 +385,26 @@ impl Snapshots {
         if !self.is_idle() {
             return Some(Refused::Busy);
         }
-        let mut resident = os::resident_bytes();
-        if cause == Cause::End && !self.any {
-            // Better what is left of a program that was large than nothing.
-            resident = resident.max(os::resident_and_highest(os::pid()).1);
-        }
+        let resident = if cause == Cause::End {
+            self.resident_at_end()
+        } else {
+            os::resident_bytes()
+        };
         (!cause.is_wanted() && resident < LEAST_RESIDENT).then_some(Refused::Tiny)
     }
 
-    /// Whether the heap at the end is worth a snapshot of its own: it differs much from the last one. While the
+    /// Resident memory; at its highest where no snapshot is complete: better what is left of a program that was large than nothing.
+    fn resident_at_end(&self) -> u64 {
+        match self.any {
+            true => os::resident_bytes(),
+            false => os::resident_bytes().max(os::resident_and_highest(os::pid()).1),
+        }
+    }
+
+    /// Whether the heap at the end is worth a snapshot of its own: it differs much from the last one, or did so while there was none. While the
     /// program takes its modules apart, every page that it touches is copied for the child.
     pub fn differs_at_end(&self) -> bool {
-        os::resident_bytes().abs_diff(self.last_resident) >= self.step()
+        self.resident_at_end().abs_diff(self.last_resident) >= self.step()
     }
 
     /// Clones the process for a snapshot.
