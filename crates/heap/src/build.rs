@@ -15,7 +15,7 @@
 
 use deadweight_capture::read::HeapFiles;
 use deadweight_capture::{Allocator, Cause, EdgeLabel, Event};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Error;
 use crate::address::AddressIndex;
@@ -261,6 +261,38 @@ impl Layout {
         }
     }
 
+    /// Takes away what leads from blocks that were not recorded to objects, also by way of other blocks: memory that was not cleared
+    /// has stale addresses, and what nobody uses would look alive for one of them.
+    fn part_from_objects(&self, edges: &mut Vec<(u32, u32)>, first_block: u32) {
+        let chunks: FxHashSet<u32> = self
+            .blocks
+            .list
+            .iter()
+            .filter(|block| !block.recorded)
+            .map(|block| block.node)
+            .collect();
+        if chunks.is_empty() {
+            return;
+        }
+        edges.retain(|(from, to)| *to >= first_block || !chunks.contains(from));
+        let mut sources: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+        for &(from, to) in edges.iter().filter(|(_, to)| *to >= first_block) {
+            sources.entry(to).or_default().push(from);
+        }
+        let to_objects = edges.iter().filter(|(_, to)| *to < first_block).map(|(from, _)| *from);
+        let mut lead: FxHashSet<u32> = to_objects.collect();
+        let mut open: Vec<u32> = lead.iter().copied().collect();
+        while let Some(node) = open.pop() {
+            for &source in sources.get(&node).into_iter().flatten() {
+                // Of a block that was not recorded this edge goes, so it leads no further back.
+                if !chunks.contains(&source) && lead.insert(source) {
+                    open.push(source);
+                }
+            }
+        }
+        edges.retain(|(from, to)| !chunks.contains(from) || !lead.contains(to));
+    }
+
     /// The node of the block that an address is in, if it was not recorded.
     fn chunk_at(&self, addr: u64) -> Option<u32> {
         let block = self.blocks.list.get(self.blocks.find(addr)?)?;
@@ -316,6 +348,7 @@ impl Layout {
             edges.extend(self.chunk_at(word).map(|chunk| (relay, chunk)));
         }
         edges.retain(|(from, to)| from != to);
+        self.part_from_objects(&mut edges, first_block);
         edges.sort_unstable();
         edges.dedup();
         edges
@@ -471,6 +504,9 @@ impl Filling {
             graph.labels.copy_within(start..start + length, end as usize);
             end += length as u32;
             while let Some(&(from, to)) = more.next_if(|(from, _)| *from as usize == node) {
+                if is_explained(&self.counts, to) {
+                    continue; // a stale address, or one that is borrowed
+                }
                 graph.targets[end as usize] = to;
                 graph.labels[end as usize] = Label::word(0);
                 end += 1;
@@ -525,6 +561,17 @@ impl Filling {
         graph.marks.sort_unstable();
         (graph, counts, layout)
     }
+}
+
+/// Whether objects have all references to an object that it counts: then a block's is none.
+fn is_explained(counts: &Counts, object: u32) -> bool {
+    let (references, known) = (
+        counts.references.get(object as usize),
+        counts.known.get(object as usize),
+    );
+    references
+        .zip(known)
+        .is_some_and(|(references, known)| known >= references)
 }
 
 /// Whether the block is among an object's targets. Its words come last, and it has few of them.

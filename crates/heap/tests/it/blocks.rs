@@ -70,13 +70,19 @@ fn blocks_that_were_not_recorded_lead_to_those_that_were() {
     heap.chunk(0x70_0000, 200).word(8, 0x400_0000);
     heap.malloc(0x400_0000, 8 * MIB, 4);
     heap.tracked(0x9000, "list", 72, 1).item(0, 0x3000).item(1, 0x4000);
+    // A structure of a live object has an old address of a table that has an object which nobody uses.
+    heap.plain(0x6000, "Handle", 64, 1).word(16, 0x90_0000);
+    heap.chunk(0x90_0000, 64).word(8, 0x600_0000);
+    heap.malloc(0x600_0000, 300_000, 6).word(8, 0x7000);
+    heap.tracked(0x7000, "Forgotten", 64, 1).attr("me", 0x7000);
     // What no object has makes nobody the owner.
     heap.malloc(0x500_0000, 3 * MIB, 5).word(8, 0x80_0000);
     heap.frame("main", "image", 0x1000)
         .frame("main", "document", 0x2000)
+        .frame("main", "handle", 0x6000)
         .frame("main", "readers", 0x9000);
     let answer = heap.end().answer();
-    assert_eq!(answer.all.native_bytes, 18 * MIB);
+    assert_eq!(answer.all.native_bytes, 18 * MIB + 300_000);
     let found: Vec<_> = answer
         .holders
         .iter()
@@ -84,7 +90,9 @@ fn blocks_that_were_not_recorded_lead_to_those_that_were() {
         .collect();
     assert_eq!(found, [("list", 8 * MIB), ("Image", 4 * MIB), ("Document", 3 * MIB)]);
     let unowned: Vec<_> = answer.unowned.iter().map(|part| (part.stack.0, part.bytes)).collect();
-    assert_eq!(unowned, [(5, 3 * MIB)]);
+    assert_eq!(unowned, [(5, 3 * MIB), (6, 300_000)]);
+    // Its only reference is its own: it is garbage.
+    assert_eq!(answer.garbage.objects, 1);
 }
 
 #[test]

@@ -202,11 +202,13 @@ impl Walker<'_> {
         if !all {
             return Ok(false);
         }
-        let may_be_one = self.chunks.may_be_one(word);
+        let is_near = self.is_near_blocks(word);
+        // Between native blocks the same address says that they belong together: stale ones must not.
+        let may_be_one = (in_object || is_near) && self.chunks.may_be_one(word);
         if may_be_one {
             self.chunks.suspect(word)?;
         }
-        Ok(may_be_one || self.is_near_blocks(word))
+        Ok(may_be_one || is_near)
     }
 
     /// Whether an address lies between the first and the last native block.
