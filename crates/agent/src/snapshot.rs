@@ -35,9 +35,8 @@ const BYTES_A_SECOND: u64 = 100 << 20;
 const LIMIT_STEP: u64 = 50;
 /// Pause after no snapshot could be written because others are, nanoseconds.
 const BUSY_NANOS: u64 = 100_000_000;
-/// After a child that gave up, the next one begins no sooner than so many times its life later, and than this time;
-/// doubled for each that gave up in turn.
-const PATIENCE: u64 = 1;
+/// After a child that gave up, the next one begins no sooner than its life later, and than this time; doubled for each that
+/// gave up in turn, the first one too.
 const LEAST_PATIENCE_NANOS: u64 = 100_000_000;
 /// Automatic snapshots that are kept of a process; older ones are removed.
 const KEPT: u32 = 4;
@@ -306,7 +305,7 @@ impl Snapshots {
             // It gave up and removed them, or it was killed.
             parts::remove(writing.stem);
             self.given_up += 1;
-            let patience = age.saturating_mul(PATIENCE).max(LEAST_PATIENCE_NANOS);
+            let patience = age.max(LEAST_PATIENCE_NANOS);
             self.not_before = now.saturating_add(patience << self.given_up.min(6));
         }
         true
@@ -401,8 +400,8 @@ impl Snapshots {
         }
     }
 
-    /// Whether the heap at the end is worth a snapshot of its own: it differs much from the last one, or did so while there was none. While the
-    /// program takes its modules apart, every page that it touches is copied for the child.
+    /// Whether the heap at the end is worth a snapshot of its own: it differs much from the last one, or did so while there
+    /// was none. While the program takes its modules apart, every page that it touches is copied for the child.
     pub fn differs_at_end(&self) -> bool {
         self.resident_at_end().abs_diff(self.last_resident) >= self.step()
     }

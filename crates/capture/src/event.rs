@@ -446,9 +446,8 @@ pub enum Event<'a> {
         /// Its name: the function of a frame, the name of an interpreter's dictionary.
         name: StringId,
     },
-    /// Heap: a word in the body of the object, root or block ([`Event::Alloc`],
-    /// [`Event::HeapChunk`]) before it that may be the address of
-    /// native memory, or of an object that no edge names.
+    /// Heap: a word in the body of the object, root or block ([`Event::Alloc`], [`Event::HeapChunk`]) before it that may be
+    /// the address of native memory, or of an object that no edge names.
     HeapWord {
         /// The word.
         to: Addr,

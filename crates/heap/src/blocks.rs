@@ -105,13 +105,12 @@ mod tests {
     use super::*;
 
     fn record(addr: u64, size: u64, allocator: Allocator) -> BlockRecord {
-        let recorded = true;
         BlockRecord {
             addr,
             size,
             stack: StackId::NONE,
             allocator,
-            recorded,
+            recorded: true,
         }
     }
 

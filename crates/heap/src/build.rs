@@ -250,11 +250,11 @@ impl Layout {
                 match block.own {
                     true => None,
                     false if block.allocator.is_python() => Some(Place::Buffer(at)),
-                    // What has the same address belongs to the object, too.
-                    false if !block.recorded && self.relays.contains_key(&addr) => {
-                        self.relays.get(&addr).map(|&node| Place::Node(node))
-                    }
-                    false => (block.node != from).then_some(Place::Node(block.node)),
+                    // Of a block that was not recorded, what has the same address belongs to the object, too.
+                    false => match self.relays.get(&addr).filter(|_| !block.recorded) {
+                        Some(&relay) => Some(Place::Node(relay)),
+                        None => (block.node != from).then_some(Place::Node(block.node)),
+                    },
                 }
             }
             None => self.relays.get(&addr).map(|&node| Place::Node(node)),

@@ -245,7 +245,7 @@ impl Census {
             Event::HeapChunk { addr, size } => self.blocks.push(BlockRecord {
                 addr: addr.0,
                 size,
-                stack: StackId(0),
+                stack: StackId::NONE,
                 allocator: Allocator::Malloc,
                 recorded: false,
             }),

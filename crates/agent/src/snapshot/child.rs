@@ -82,23 +82,20 @@ pub struct Job<'a> {
 pub fn run(job: &Job<'_>) -> ! {
     let pause = os::now_nanos().saturating_sub(job.begun.began);
     let stem = numbered(job.destination.stem, job.begun.number);
-    let mut walker = Walker::begin(job, stem);
-    let written = walker.as_mut().map_err(|&mut stopped| stopped).and_then(|walker| {
-        walker.write(job, pause)?;
-        walker.parts.finish();
-        Ok(())
+    let written = Walker::begin(job, stem).and_then(|mut walker| {
+        let written = walker.write(job, pause);
+        match written {
+            Ok(()) => walker.parts.finish(),
+            // First: removing files takes long, and each page that the program changes meanwhile would be copied.
+            Err(Stopped) => walker.let_go_of_objects(),
+        }
+        written
     });
     match written {
         Ok(()) if job.cause.is_wanted() => {}
         Ok(()) => super::remove_older(job.destination.stem, job.begun.number, job.wanted),
         // Half a graph answers no question.
-        Err(Stopped) => {
-            // Removing files takes long, and each page that the program changes meanwhile would be copied.
-            if let Ok(walker) = &mut walker {
-                walker.let_go_of_objects();
-            }
-            parts::remove(stem);
-        }
+        Err(Stopped) => parts::remove(stem),
     }
     os::exit_group(i32::from(written.is_err()))
 }

@@ -88,7 +88,7 @@ impl Parts {
     }
 
     /// Ends the snapshot in good order.
-    pub fn finish(&mut self) {
+    pub fn finish(mut self) {
         self.close(State::Ended);
     }
 }

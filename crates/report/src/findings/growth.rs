@@ -108,10 +108,8 @@ fn grown<'r, 'a>(rows: &'r Rows<'a>, least: u64) -> Vec<Grown<'r, 'a>> {
         let stacks: HashSet<u32> = group.iter().map(|row| row.stack as u32).collect();
         let mut level = history.series(|stack| stacks.contains(&stack.0));
         level.truncate(samples_of_work(answer));
-        let mut allocated = history.allocated();
-        allocated.truncate(level.len());
         let last = level.last().copied().unwrap_or(0);
-        if let (Some(trend), Some(first)) = (steady_growth(&level, &allocated), group.first())
+        if let (Some(trend), Some(first)) = (steady_growth(&level, &history.allocated()), group.first())
             && last >= least
         {
             all.push(Grown {

@@ -44,7 +44,7 @@ const GOES_ON: [u64; 2] = [20, 60];
 /// The steady growth of a row of samples until the last one, if there is such.
 ///
 /// Steady in time; or, where the program was held up for some of the time, steady in `allocated`: what it had allocated by each
-/// sample, freed since or not, which tells how far its work had come. A machine that hands out fresh memory slowly or is
+/// sample and later ones, freed since or not, which tells how far its work had come. A machine that hands out fresh memory slowly or is
 /// busy with others bends the first line, not the second. But growth that had ended in time is none.
 pub(crate) fn steady_growth(samples: &[u64], allocated: &[u64]) -> Option<Line> {
     match shape(samples) {
@@ -77,12 +77,13 @@ fn goes_on(samples: &[u64]) -> bool {
 
 /// The same samples as if they had been taken each time that the program had allocated as much again.
 fn by_work(samples: &[u64], allocated: &[u64]) -> Vec<u64> {
+    let allocated = allocated.get(..samples.len()).unwrap_or_default();
     let (Some(&first), Some(&last)) = (allocated.first(), allocated.last()) else {
         return Vec::new();
     };
     let steps = samples.len().saturating_sub(1) as u64;
     // A fold of an earlier version does not know.
-    if samples.len() != allocated.len() || first == 0 || last <= first || steps == 0 {
+    if first == 0 || last <= first || steps == 0 {
         return Vec::new();
     }
     let level = |step: u64| {

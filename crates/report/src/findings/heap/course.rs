@@ -24,7 +24,7 @@ const GONE_PART: usize = 4;
 pub(super) struct Course {
     /// At equal distances of time, as long as the program worked.
     level: Vec<u64>,
-    /// What the process had allocated by then.
+    /// What the process had allocated by each sample, and by later ones.
     allocated: Vec<u64>,
     nanos: Vec<u64>,
     width_seconds: f64,
@@ -41,8 +41,6 @@ pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackByt
     let mut level = history.series(|stack| wanted.contains(&stack.0));
     level.truncate(growth::samples_of_work(answer));
     level.truncate(end_of_growth(&level));
-    let mut allocated = history.allocated();
-    allocated.truncate(level.len());
     let of_stacks = rows
         .list
         .iter()
@@ -50,7 +48,7 @@ pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackByt
     Some(Course {
         nanos: (0..level.len()).map(|sample| history.nanos(sample)).collect(),
         level,
-        allocated,
+        allocated: history.allocated(),
         width_seconds: history.width_nanos as f64 / 1e9,
         at_peak: of_stacks.map(|row| row.amounts.peak.bytes).fold(0, u64::saturating_add),
     })
