@@ -7,7 +7,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::{SigHandler, Signal, signal};
 use tempfile::TempDir;
 
 pub const DEADWEIGHT: &str = env!("CARGO_BIN_EXE_deadweight");
@@ -128,15 +130,47 @@ pub struct Ready {
 impl Ready {
     pub fn start(command: &mut Command) -> Ready {
         let command = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("the command starts");
-        let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut child = hearing_signals(command).spawn().expect("the command starts");
+        let out = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut ready = Ready { child, out };
+        assert_eq!(ready.line(), "ready\n");
+        ready
+    }
+
+    /// The next line that the program prints, with its end; empty if it prints no more.
+    pub fn line(&mut self) -> String {
         let mut line = String::new();
-        out.read_line(&mut line).expect("the program's first line");
-        assert_eq!(line, "ready\n");
-        Ready { child, out }
+        self.out.read_line(&mut line).expect("a line of the program");
+        line
     }
 
     pub fn pid(&self) -> nix::unistd::Pid {
         nix::unistd::Pid::from_raw(self.child.id() as i32)
+    }
+}
+
+/// The same command, which ignores no signal: a shell starts what runs in its background with SIGINT and SIGQUIT ignored,
+/// `nohup` with SIGHUP, and both would reach the program.
+pub fn hearing_signals(command: &mut Command) -> &mut Command {
+    let hear = || {
+        for heard in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
+            // SAFETY: no handler is installed.
+            unsafe { signal(heard, SigHandler::SigDfl) }?;
+        }
+        Ok(())
+    };
+    // SAFETY: `signal` may be called between fork and exec, and nothing is allocated.
+    unsafe { command.pre_exec(hear) }
+}
+
+/// Waits until it is so.
+///
+/// # Panics
+/// If it is not so within a minute, far beyond what any machine needs.
+pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }

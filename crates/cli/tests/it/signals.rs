@@ -3,28 +3,28 @@
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 
-use crate::session::{DEADWEIGHT, Ready, Session, python};
+use crate::session::{DEADWEIGHT, Ready, Session, eventually, python};
 
-/// Counts each signal that it handles, and ends with status 5 shortly after the first.
+/// Prints the number of each signal as it arrives, and ends with status 5 at the last of those that it was told of.
 const COUNTING: &str = "
 import signal, sys, time
-seen = []
-for n in map(int, sys.argv[1:]):
-    signal.signal(n, lambda n, frame: seen.append(int(n)))
+*counted, last = map(int, sys.argv[1:])
+def note(number, frame):
+    print(int(number), flush=True)
+for number in counted:
+    signal.signal(number, note)
+signal.signal(last, lambda number, frame: sys.exit(5))
 print('ready', flush=True)
-deadline = time.monotonic() + 20
-while not seen and time.monotonic() < deadline:
+while True:
     time.sleep(0.01)
-time.sleep(0.3)
-print(seen, flush=True)
-sys.exit(5)
 ";
 
-const WAITING: &str = "import time; print('ready', flush=True); time.sleep(20)";
+const WAITING: &str = "import time; print('ready', flush=True); time.sleep(60)";
 
 fn finish(mut ready: Ready) -> (ExitStatus, String) {
     let mut rest = String::new();
@@ -32,20 +32,39 @@ fn finish(mut ready: Ready) -> (ExitStatus, String) {
     (ready.child.wait().unwrap(), rest)
 }
 
-fn counting(session: &Session, signals: &[Signal]) -> Command {
+/// A program that counts `signal`.
+fn counting(session: &Session, signal: Signal) -> Command {
     let mut command = session.run(["-c", COUNTING]);
-    command.args(signals.iter().map(|&signal| (signal as i32).to_string()));
+    command.args([signal, end_of(signal)].map(|signal| (signal as i32).to_string()));
     command
+}
+
+/// The signal that ends the program that counts `counted`. Of several pending signals Linux delivers the one with the
+/// lowest number first, so a second copy of `counted` that the supervisor had still to pass on would come before it.
+fn end_of(counted: Signal) -> Signal {
+    match counted {
+        Signal::SIGTERM => Signal::SIGUSR2,
+        _ => Signal::SIGTERM,
+    }
+}
+
+/// Waits until the program has seen the signal, ends the program through the supervisor, and expects its status, and
+/// that it saw the signal once.
+fn expect_one(mut ready: Ready, signal: Signal) {
+    let number = format!("{}\n", signal as i32);
+    assert_eq!(ready.line(), number);
+    kill(ready.pid(), end_of(signal)).unwrap();
+    let (status, rest) = finish(ready);
+    assert_eq!((status.code(), rest.as_str()), (Some(5), ""), "after {signal}");
 }
 
 #[test]
 fn ctrl_c_reaches_the_program_once_and_the_supervisor_waits() {
     let session = Session::new();
     for signal in [Signal::SIGINT, Signal::SIGQUIT] {
-        let ready = Ready::start(&mut counting(&session, &[signal]));
+        let ready = Ready::start(&mut counting(&session, signal));
         killpg(ready.pid(), signal).unwrap();
-        let (status, rest) = finish(ready);
-        assert_eq!((status.code(), rest), (Some(5), format!("[{}]\n", signal as i32)));
+        expect_one(ready, signal);
     }
 }
 
@@ -58,27 +77,13 @@ fn ctrl_c_without_a_handler_ends_both_by_sigint() {
     assert!(session.path("code.dw/run.json").is_file());
 }
 
-/// Whether these tests were started with a signal ignored, as `nohup` does with SIGHUP. The supervisor then ignores it
-/// too, as it should.
-fn is_ignored(signal: Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
-    let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
-    mask & (1 << (signal as i32 - 1)) != 0
-}
-
 #[test]
 fn a_signal_for_the_supervisor_is_forwarded() {
     let session = Session::new();
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2] {
-        if is_ignored(signal) {
-            println!("{signal} is ignored here, so nothing forwards it");
-            continue;
-        }
-        let ready = Ready::start(&mut counting(&session, &[signal]));
+        let ready = Ready::start(&mut counting(&session, signal));
         kill(ready.pid(), signal).unwrap();
-        let (status, rest) = finish(ready);
-        assert_eq!((status.code(), rest), (Some(5), format!("[{}]\n", signal as i32)));
+        expect_one(ready, signal);
     }
 }
 
@@ -109,27 +114,49 @@ fn a_program_started_with_nohup_survives() {
         .arg(python());
     command.args([
         "-c",
-        "import time; print('ready', flush=True); time.sleep(0.8); print('done'); raise SystemExit(4)",
+        COUNTING,
     ]);
+    let counted = Signal::SIGUSR1;
+    command.args([counted, end_of(counted)].map(|signal| (signal as i32).to_string()));
     let ready = Ready::start(&mut command);
     for signal in [Signal::SIGHUP, Signal::SIGINT] {
         killpg(ready.pid(), signal).unwrap();
         kill(ready.pid(), signal).unwrap();
     }
-    let (status, rest) = finish(ready);
-    assert_eq!((status.code(), rest.as_str()), (Some(4), "done\n"));
+    kill(ready.pid(), counted).unwrap();
+    expect_one(ready, counted);
+}
+
+/// The process that the supervisor started.
+fn program_of(supervisor: Pid) -> Pid {
+    let children = format!("/proc/{supervisor}/task/{supervisor}/children");
+    let children = std::fs::read_to_string(children).unwrap();
+    let only: i32 = children.trim().parse().expect("one child");
+    Pid::from_raw(only)
+}
+
+/// Whether a process is stopped, as by Ctrl-Z: the state in `/proc/PID/stat`, behind the name in parentheses.
+fn is_stopped(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ").expect("a state").1.starts_with('T')
 }
 
 #[test]
 fn stopping_and_continuing_the_group_works() {
     let session = Session::new();
-    let ready = Ready::start(&mut counting(&session, &[Signal::SIGUSR1]));
-    killpg(ready.pid(), Signal::SIGTSTP).unwrap();
-    std::thread::sleep(Duration::from_millis(100));
-    killpg(ready.pid(), Signal::SIGCONT).unwrap();
-    kill(ready.pid(), Signal::SIGUSR1).unwrap();
-    let (status, rest) = finish(ready);
-    assert_eq!((status.code(), rest.as_str()), (Some(5), "[10]\n"));
+    let ready = Ready::start(&mut counting(&session, Signal::SIGUSR1));
+    let (supervisor, program) = (ready.pid(), program_of(ready.pid()));
+    assert!(!is_stopped(supervisor) && !is_stopped(program));
+    killpg(supervisor, Signal::SIGTSTP).unwrap();
+    let stopped = waitpid(supervisor, Some(WaitPidFlag::WUNTRACED)).unwrap();
+    assert_eq!(stopped, WaitStatus::Stopped(supervisor, Signal::SIGTSTP));
+    eventually("the program stops", || is_stopped(program));
+    killpg(supervisor, Signal::SIGCONT).unwrap();
+    let continued = waitpid(supervisor, Some(WaitPidFlag::WCONTINUED)).unwrap();
+    assert_eq!(continued, WaitStatus::Continued(supervisor));
+    eventually("the program goes on", || !is_stopped(program));
+    kill(supervisor, Signal::SIGUSR1).unwrap();
+    expect_one(ready, Signal::SIGUSR1);
 }
 
 #[test]

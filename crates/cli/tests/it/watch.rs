@@ -1,14 +1,13 @@
 //! `deadweight watch`: any program, any Python, without the agent.
 
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::process::{Child, Output, Stdio};
 
 use deadweight_capture::manifest::{ExitKind, Manifest};
-use deadweight_capture::timeline::Timeline;
+use deadweight_capture::timeline::{Point, Timeline};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::session::{Session, output, python, text};
+use crate::session::{Ready, Session, eventually, hearing_signals, output, python, text};
 
 const MIB: u64 = 1 << 20;
 
@@ -18,15 +17,36 @@ fn read(session: &Session, name: &str) -> (Manifest, Timeline) {
     (Manifest::read(&folder).unwrap(), timeline)
 }
 
-/// Two children hold memory together, one after the other lets go.
+/// Starts `deadweight watch -o w.dw` with these arguments.
+fn watch(session: &Session, arguments: &[&str]) -> Child {
+    let mut command = session.deadweight([&["watch", "-o", "w.dw"], arguments].concat());
+    hearing_signals(&mut command).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until a point of `w.dw` has been written that is so.
+fn await_point(session: &Session, what: &str, is_so: impl Fn(&Point) -> bool) {
+    eventually(what, || {
+        let timeline = Timeline::read(&session.path("w.dw")).ok().flatten();
+        timeline.is_some_and(|timeline| timeline.points.iter().any(&is_so))
+    });
+}
+
+/// Lets a program go on that waits for a file, and waits for the watch's end.
+fn go_on(session: &Session, watch: Child) -> Output {
+    session.write("go", "");
+    watch.wait_with_output().unwrap()
+}
+
+/// Two children hold memory together until there is a file `go`.
 const TREE: &str = "import os, sys, time
-def child(mib, seconds):
+def child(mib):
     if os.fork() == 0:
         x = bytearray(b'x') * (mib << 20)
-        time.sleep(seconds)
+        while not os.path.exists('go'):
+            time.sleep(0.005)
         os._exit(0)
-child(60, 0.6)
-child(90, 1.2)
+child(60)
+child(90)
 os.wait(); os.wait()
 sys.exit(3)
 ";
@@ -35,7 +55,9 @@ sys.exit(3)
 fn a_tree_is_watched_as_a_whole() {
     let session = Session::new();
     session.write("tree.py", TREE);
-    let done = output(&mut session.deadweight(["watch", "-o", "w.dw", "--", python().to_str().unwrap(), "tree.py"]));
+    let watch = watch(&session, &["--", python().to_str().unwrap(), "tree.py"]);
+    await_point(&session, "both children are full", |point| point.total >= 150 * MIB);
+    let done = go_on(&session, watch);
     let said = text(&done.stderr);
     assert_eq!(done.status.code(), Some(3), "{said}");
     for words in ["ended with exit status 3", "Peak: ", "┤", "no allocations"] {
@@ -83,16 +105,17 @@ fn shares_are_measured_when_asked_for() {
     let shared = "import os, time
 x = bytearray(b'x') * (100 << 20)
 if os.fork() == 0:
-    time.sleep(0.8); os._exit(0)
+    while not os.path.exists('go'):
+        time.sleep(0.005)
+    os._exit(0)
 os.wait()";
-    let python = python().to_str().unwrap();
-    let done = output(&mut session.deadweight(["watch", "-q", "--pss", "-o", "w.dw", "--", python, "-c", shared]));
+    let of_both = |point: &Point| point.pss.len() == 2 && point.rss.iter().all(|&(_, bytes)| bytes > 100 * MIB);
+    let watch = watch(&session, &["-q", "--pss", "--", python().to_str().unwrap(), "-c", shared]);
+    await_point(&session, "both processes are seen", of_both);
+    let done = go_on(&session, watch);
     assert!(done.status.success() && done.stderr.is_empty());
     let (_, timeline) = read(&session, "w.dw");
-    let both = timeline
-        .points
-        .iter()
-        .find(|point| point.pss.len() == 2 && point.ms > 200);
+    let both = timeline.points.iter().find(|point| of_both(point));
     let both = both.expect("two processes at once");
     let sum = |list: &[(u32, u64)]| list.iter().map(|(_, bytes)| bytes).sum::<u64>();
     assert!(sum(&both.rss) > 200 * MIB, "{both:?}");
@@ -104,13 +127,10 @@ os.wait()";
 #[test]
 fn a_running_process_is_watched_until_it_ends() {
     let session = Session::new();
-    let mut sleeper = session.command("sleep").arg("1.2").spawn().unwrap();
-    let pid = sleeper.id().to_string();
-    let watch = session
-        .deadweight(["watch", "-o", "w.dw", &pid])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut sleeper = session.command("sleep").arg("60").spawn().unwrap();
+    let watch = watch(&session, &[&sleeper.id().to_string()]);
+    await_point(&session, "the process is seen", |_| true);
+    sleeper.kill().unwrap();
     sleeper.wait().unwrap();
     let done = watch.wait_with_output().unwrap();
     let said = text(&done.stderr);
@@ -118,28 +138,16 @@ fn a_running_process_is_watched_until_it_ends() {
     let (manifest, timeline) = read(&session, "w.dw");
     assert_eq!(manifest.pid, Some(sleeper.id()));
     let process = timeline.processes.values().next().unwrap();
-    assert!(process.ended_ms.is_some_and(|ms| ms < 1500), "{process:?}");
+    let last = timeline.points.last().unwrap();
+    assert!(process.ended_ms.is_some_and(|ms| ms + 1000 > last.ms), "{process:?} {last:?}");
 }
 
 #[test]
 fn an_interrupt_ends_the_watch_and_not_the_process() {
     let session = Session::new();
     let mut sleeper = session.command("sleep").arg("60").spawn().unwrap();
-    let pid = sleeper.id().to_string();
-    let watch = session
-        .deadweight(["watch", "-o", "w.dw", &pid])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let start = Instant::now();
-    while Timeline::read(&session.path("w.dw"))
-        .ok()
-        .flatten()
-        .is_none_or(|timeline| timeline.points.is_empty())
-    {
-        assert!(start.elapsed() < Duration::from_secs(20));
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let watch = watch(&session, &[&sleeper.id().to_string()]);
+    await_point(&session, "the process is seen", |_| true);
     kill(Pid::from_raw(watch.id() as i32), Signal::SIGINT).unwrap();
     let done = watch.wait_with_output().unwrap();
     assert!(sleeper.try_wait().unwrap().is_none(), "the process has ended");
@@ -173,7 +181,7 @@ fn what_cannot_be_watched_is_an_error() {
 #[test]
 fn a_killed_supervisor_leaves_a_timeline() {
     let session = Session::new();
-    let code = "import time; x = bytearray(b'x') * (50 << 20); print('ready', flush=True); time.sleep(20)";
+    let code = "import time; x = bytearray(b'x') * (50 << 20); print('ready', flush=True); time.sleep(60)";
     let mut command = session.deadweight([
         "watch",
         "-q",
@@ -184,11 +192,12 @@ fn a_killed_supervisor_leaves_a_timeline() {
         "-c",
         code,
     ]);
-    let mut ready = crate::session::Ready::start(&mut command);
-    std::thread::sleep(Duration::from_millis(400));
+    let mut ready = Ready::start(&mut command);
+    await_point(&session, "the memory is seen", |point| point.total > 50 * MIB);
     kill(ready.pid(), Signal::SIGKILL).unwrap();
     ready.child.wait().unwrap();
     let (manifest, _) = read(&session, "w.dw");
+    // The program goes on without its supervisor.
     kill(Pid::from_raw(manifest.pid.unwrap() as i32), Signal::SIGKILL).unwrap();
     let report = text(&output(&mut session.deadweight(["report", "w.dw"])).stdout);
     assert!(report.contains("its end was not seen"), "{report}");
