@@ -112,10 +112,7 @@ fn a_program_started_with_nohup_survives() {
             "--python",
         ])
         .arg(python());
-    command.args([
-        "-c",
-        COUNTING,
-    ]);
+    command.args(["-c", COUNTING]);
     let counted = Signal::SIGUSR1;
     command.args([counted, end_of(counted)].map(|signal| (signal as i32).to_string()));
     let ready = Ready::start(&mut command);

@@ -110,7 +110,10 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()";
     let of_both = |point: &Point| point.pss.len() == 2 && point.rss.iter().all(|&(_, bytes)| bytes > 100 * MIB);
-    let watch = watch(&session, &["-q", "--pss", "--", python().to_str().unwrap(), "-c", shared]);
+    let watch = watch(
+        &session,
+        &["-q", "--pss", "--", python().to_str().unwrap(), "-c", shared],
+    );
     await_point(&session, "both processes are seen", of_both);
     let done = go_on(&session, watch);
     assert!(done.status.success() && done.stderr.is_empty());
@@ -139,7 +142,10 @@ fn a_running_process_is_watched_until_it_ends() {
     assert_eq!(manifest.pid, Some(sleeper.id()));
     let process = timeline.processes.values().next().unwrap();
     let last = timeline.points.last().unwrap();
-    assert!(process.ended_ms.is_some_and(|ms| ms + 1000 > last.ms), "{process:?} {last:?}");
+    assert!(
+        process.ended_ms.is_some_and(|ms| ms + 1000 > last.ms),
+        "{process:?} {last:?}"
+    );
 }
 
 #[test]
