@@ -2,7 +2,8 @@
 //!
 //! The agent is no dependency of this crate: a linked agent would replace the malloc of `deadweight` itself.
 //! It is built by a cargo of its own, with its own profile and features, in a folder of its own (so that the two
-//! cargos do not wait for each other's lock). `DEADWEIGHT_PREBUILT_AGENT` names a file to embed instead.
+//! cargos do not wait for each other's lock) that all builds of this crate share: the agent is the same in a debug and in
+//! a release build, and takes as long to build as both. `DEADWEIGHT_PREBUILT_AGENT` names a file to embed instead.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -78,7 +79,9 @@ fn pages(folder: &Path) {
 
 fn build(here: &Path) -> PathBuf {
     let target = env::var("TARGET").expect("cargo sets TARGET");
-    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("agent");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    // target/PROFILE/build/PACKAGE/out
+    let folder = out.ancestors().nth(4).unwrap_or(&out).join("agent");
     let mut cargo = Command::new(env::var_os("CARGO").expect("cargo sets CARGO"));
     cargo
         .args([
@@ -109,7 +112,13 @@ fn build(here: &Path) -> PathBuf {
         )),
         Err(error) => fail(&format!("cargo could not be started to build the agent: {error}")),
     }
-    folder.join(target).join("agent/libdeadweight_agent.so")
+    // Embedded is a file of this build's own: another build may replace the shared one at any time.
+    let own = out.join("libdeadweight_agent.so");
+    let built = folder.join(target).join("agent/libdeadweight_agent.so");
+    if let Err(error) = std::fs::copy(&built, &own) {
+        fail(&format!("{} cannot be copied: {error}", built.display()));
+    }
+    own
 }
 
 fn fail(what: &str) -> ! {

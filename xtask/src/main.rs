@@ -40,8 +40,12 @@ enum Command {
         #[arg(long)]
         list: bool,
     },
-    /// Checks which crate depends on which, and the other rules about files
-    Architecture,
+    /// Checks which crate and which folder depends on which, and the other rules about files
+    Architecture {
+        /// Prints which folder of each crate imports which, as it is, and checks nothing
+        #[arg(long)]
+        print: bool,
+    },
     /// Lists the Pythons that the tests run
     Pythons,
     /// Makes the Debian sid chroot with Python 3.14 and 3.15, and says where it is; with arguments, runs them in it
@@ -68,7 +72,8 @@ fn run(command: Command) -> Fallible<ExitCode> {
     match command {
         Command::Test { list: true, .. } => suite::list(),
         Command::Test { only, .. } => return suite::run(&only),
-        Command::Architecture => architecture::check()?,
+        Command::Architecture { print: true } => architecture::print()?,
+        Command::Architecture { print: false } => architecture::check()?,
         Command::Pythons => {
             for python in pythons::find() {
                 println!("{python}");

@@ -16,12 +16,26 @@ use crate::stated::{Facts, number};
 
 const KILLS: u64 = 10;
 
+/// What a kill is counted from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum From {
+    /// The start, so that it may come while the interpreter or the agent begins.
+    Start,
+    /// The first block of which the program has said that it holds it.
+    FirstBlock,
+}
+
 /// Starts a program, kills it after so many milliseconds, and reads the capture.
-fn kill_after(python: &Python, mode: Mode, program: &Path, millis: u64) -> Result<Recording, String> {
+fn kill_after(
+    python: &Python,
+    mode: Mode,
+    (program, says_a_block): (&Path, &str),
+    (from, millis): (From, u64),
+) -> Result<Recording, String> {
     let folder = folder();
     let mut command = around(python, mode, folder.path());
-    let started = Started::new(command.arg(program));
-    let (start, moment) = (Instant::now(), Duration::from_millis(millis));
+    let mut started = Started::new(command.arg(program));
+    let (mut start, moment) = (Instant::now(), Duration::from_millis(millis));
     let pid = loop {
         let manifest = Manifest::read(&folder.path().join("c.dw"));
         if let Some(pid) = manifest.ok().and_then(|manifest| manifest.pid) {
@@ -32,6 +46,11 @@ fn kill_after(python: &Python, mode: Mode, program: &Path, millis: u64) -> Resul
         }
         std::thread::sleep(Duration::from_millis(1));
     };
+    if from == From::FirstBlock {
+        started.await_output(says_a_block)?;
+        start = Instant::now();
+    }
+    // A moment at random is what is tested here.
     std::thread::sleep(moment.saturating_sub(start.elapsed()));
     kill(Pid::from_raw(pid as i32), Signal::SIGKILL)
         .map_err(|error| format!("it was gone before the kill: {error}"))?;
@@ -69,18 +88,23 @@ fn a_kill_at_any_moment_leaves_a_capture_of_all_that_was_said() {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap()
         .as_nanos() as u64;
-    let moments: Vec<u64> = (0..2 * KILLS)
-        .map(|_| {
+    let moments: Vec<(From, u64)> = (0..2 * KILLS)
+        .map(|turn| {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            5 + (state >> 33) % 400
+            let from = if turn / 2 % 2 == 0 {
+                From::Start
+            } else {
+                From::FirstBlock
+            };
+            (from, 5 + (state >> 33) % if from == From::Start { 400 } else { 150 })
         })
         .collect();
-    crate::skips::say(&format!("killed: moments in ms {moments:?}"));
+    crate::skips::say(&format!("killed: moments, in ms {moments:?}"));
     each("killed", |python, findings| {
         let mut in_the_middle = 0;
-        for (turn, millis) in moments.iter().enumerate() {
+        for (turn, moment) in moments.iter().enumerate() {
             let mode = if turn % 2 == 0 {
                 Mode::Exact
             } else {
@@ -88,15 +112,15 @@ fn a_kill_at_any_moment_leaves_a_capture_of_all_that_was_said() {
             };
             let threads = turn as u64 >= KILLS;
             let what = format!(
-                "{} killed after {millis} ms, {mode:?}",
+                "{} killed after {moment:?} ms, {mode:?}",
                 if threads { "threads" } else { "kill_me.py" }
             );
-            let program = if threads {
-                own_program("kill_threads")
+            let (program, says_a_block) = if threads {
+                (own_program("kill_threads"), "+")
             } else {
-                shared_program("kill_me")
+                (shared_program("kill_me"), "live")
             };
-            let recorded = kill_after(python, mode, &program, *millis);
+            let recorded = kill_after(python, mode, (&program, says_a_block), *moment);
             let Some(recording) = findings.take(&what, recorded) else {
                 continue;
             };
@@ -120,7 +144,8 @@ fn a_kill_at_any_moment_leaves_a_capture_of_all_that_was_said() {
                 format!("{what}: {live} bytes live in grow at the end, the program said {said}")
             });
         }
-        findings.check(in_the_middle >= 4, || {
+        // All that waited for a block, at least.
+        findings.check(in_the_middle as u64 >= KILLS, || {
             format!("only {in_the_middle} kills came after the first block")
         });
         findings.detail = format!(" ({} kills, {in_the_middle} after the first block)", moments.len());
