@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::behaviour::{Case, check_case, compare};
-use crate::pythons::{Python, each};
+use crate::pythons::{Python, each_of_ends};
 use crate::recording::{Mode, Recording, around, folder};
 use crate::skips::skip;
 use crate::started::{command, own_program, plain, run};
@@ -23,7 +23,7 @@ fn limits_are_hit_as_they_are_without_deadweight() {
         ("deleted_capture", true),
         ("mappings", false),
     ];
-    each("limits", |python, findings| {
+    each_of_ends("limits", |python, findings| {
         for (name, may_stop) in NAMES {
             check_case(
                 python,
@@ -51,7 +51,7 @@ fn a_full_disk_stops_the_recording_and_not_the_program() {
             "no mount namespace with a tmpfs can be had here (root, unshare, mount)",
         );
     }
-    each("full disk", |python, findings| {
+    each_of_ends("full disk", |python, findings| {
         for size in ["100k", "400k", "5m"] {
             // The folder of the capture is a file system of this size, seen by the run alone.
             let mount =
@@ -82,7 +82,7 @@ fn a_capture_folder_that_takes_no_new_files_stops_the_recording_and_not_the_prog
         );
     }
     assert!(works(&["chattr", "-i", &path]));
-    each("frozen folder", |python, findings| {
+    each_of_ends("frozen folder", |python, findings| {
         let case = Case {
             may_stop: true,
             ..Case::new("limits", "frozen_capture")
@@ -93,7 +93,7 @@ fn a_capture_folder_that_takes_no_new_files_stops_the_recording_and_not_the_prog
 
 #[test]
 fn a_limit_from_outside_is_hit_as_it_is_without_deadweight() {
-    each("ulimit", |python, findings| {
+    each_of_ends("ulimit", |python, findings| {
         // Address space for one interpreter and what `fill` needs; core files and files as small as they get.
         let wrapper = ["sh", "-c", "ulimit -v 600000 -n 64; exec \"$@\"", "sh"];
         let may_stop = true;
@@ -132,7 +132,7 @@ fn without_streams(python: &Python, closed: &str, mode: Option<Mode>) -> Result<
 
 #[test]
 fn closed_standard_streams_stay_closed() {
-    each("closed streams", |python, findings| {
+    each_of_ends("closed streams", |python, findings| {
         for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">&- 2>&-"] {
             let Some(bare) = findings.take(closed, without_streams(python, closed, None)) else {
                 continue;
@@ -165,7 +165,7 @@ fn each_way_to_end_is_the_programs_own() {
         "signal:SIGUSR1",
         "signal:SIGPIPE",
     ];
-    each("ends", |python, findings| {
+    each_of_ends("ends", |python, findings| {
         for way in WAYS {
             let program = crate::started::shared_program("exit_codes");
             let here = folder();

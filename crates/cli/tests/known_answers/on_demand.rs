@@ -6,7 +6,7 @@ use deadweight_capture::read::Capture;
 use deadweight_heap::{Cause, SnapshotAnswer, analyse_heap};
 use tempfile::TempDir;
 
-use crate::pythons::{Findings, Python, each_alone};
+use crate::pythons::{Findings, Python, each_alone, each_of_ends_alone};
 use crate::recording::{Mode, around, folder};
 use crate::skips::skip;
 use crate::started::{DEADWEIGHT, Ended, Started, command, own_program, plain, python_package, run};
@@ -126,7 +126,6 @@ fn try_in_vain(python: &Python, findings: &mut Findings) -> Result<(), String> {
 #[test]
 fn a_program_that_never_imports_atexit_has_a_last_snapshot() {
     // Snapshots are taken while memory grows, not when it falls.
-    // Snapshots are taken while memory grows, not when it falls.
     const CODE: &str = "import sys, time\nkept = []\nfor _ in range(300_000):\n    kept.append(bytes(1000))\n\
                         end = time.monotonic() + 0.6\nwhile time.monotonic() < end:\n    bytes(100_000)\n    time.sleep(0.001)\n\
                         del kept[100_000:]\nprint('atexit' in sys.modules)\n";
@@ -181,7 +180,7 @@ fn who_asks_in_vain_is_told_why() {
 
 #[test]
 fn processes_that_cannot_be_asked_are_told_apart() {
-    each_alone("refusals", |python, findings| {
+    each_of_ends_alone("refusals", |python, findings| {
         let folder = folder();
         let here = folder.path();
         let mut refused = |pid: u32, words: &[&str]| match ask(here, pid, &[]) {

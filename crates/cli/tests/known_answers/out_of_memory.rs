@@ -5,7 +5,7 @@ use deadweight_capture::manifest::{Exit, ExitKind, Manifest};
 use deadweight_capture::timeline::Timeline;
 
 use crate::group::{Group, View};
-use crate::pythons::{Findings, Python, each};
+use crate::pythons::{Findings, Python, each_of_ends};
 use crate::recording::{Mode, Recording, around, folder, function};
 use crate::skips::skip;
 use crate::started::{DEADWEIGHT, Started, command, own_program, run};
@@ -114,7 +114,7 @@ fn check_single(python: &Python, view: View, way: &str, findings: &mut Findings)
 
 #[test]
 fn a_program_that_grows_until_it_is_killed_is_explained() {
-    each("out of memory", |python, findings| {
+    each_of_ends("out of memory", |python, findings| {
         for view in [View::Host, View::Namespace, View::Bind] {
             let Some(seen) = check_single(python, view, "single", findings) else {
                 continue;
@@ -133,7 +133,7 @@ fn a_program_that_grows_until_it_is_killed_is_explained() {
 
 #[test]
 fn a_program_that_was_near_its_limit_for_a_while_is_explained() {
-    each("near the limit", |python, findings| {
+    each_of_ends("near the limit", |python, findings| {
         let Some(seen) = check_single(python, View::Host, "near", findings) else {
             return;
         };
@@ -156,7 +156,7 @@ fn a_program_that_was_near_its_limit_for_a_while_is_explained() {
 
 #[test]
 fn memory_that_one_call_takes_is_explained() {
-    each("one call", |python, findings| {
+    each_of_ends("one call", |python, findings| {
         if let Some(seen) = check_single(python, View::Host, "one_call", findings) {
             let found = seen.live_in("one_call", None);
             findings.check(is_near(found, 1024 * MIB), || {
@@ -174,7 +174,7 @@ fn memory_that_one_call_takes_is_explained() {
 
 #[test]
 fn a_garbage_cycle_that_grew_to_the_limit_is_named() {
-    each("cycle at the limit", |python, findings| {
+    each_of_ends("cycle at the limit", |python, findings| {
         let Some(seen) = check_single(python, View::Host, "cycles", findings) else {
             return;
         };
@@ -213,7 +213,7 @@ fn with_a_living_parent(python: &Python, view: View, findings: &mut Findings) ->
 
 #[test]
 fn a_child_that_is_killed_is_named_although_its_parent_goes_on() {
-    each("killed child", |python, findings| {
+    each_of_ends("killed child", |python, findings| {
         if !python.has("_multiprocessing") {
             return;
         }
@@ -272,7 +272,7 @@ fn a_child_that_is_killed_is_named_although_its_parent_goes_on() {
 
 #[test]
 fn a_memory_error_that_the_program_catches_is_no_death() {
-    each("caught", |python, findings| {
+    each_of_ends("caught", |python, findings| {
         let Some(seen) = findings.take("caught", see(python, None, View::Host, "caught")) else {
             return;
         };
@@ -300,7 +300,7 @@ fn a_memory_error_that_the_program_catches_is_no_death() {
 
 #[test]
 fn a_sigkill_from_somebody_is_not_called_a_lack_of_memory() {
-    each("plain kill", |python, findings| {
+    each_of_ends("plain kill", |python, findings| {
         let Some(group) = group("plain kill") else { return };
         let folder = folder();
         let mut inner = around(python, Mode::Sampled(1), folder.path());

@@ -112,24 +112,49 @@ static MACHINE: RwLock<()> = RwLock::new(());
 
 /// Runs a test's body with every Python, and fails afterwards if it found something wrong with any.
 pub fn each(test: &str, body: impl Fn(&Python, &mut Findings)) {
-    each_in_turn(test, |python, findings| {
-        let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
-        body(python, findings);
-    });
+    each_in_turn(test, |_| true, shared(body));
 }
 
 /// As [`each`], while no other test runs: what the body sees depends on how fast programs, snapshots and the supervisor's
-/// looks are, and two busy cores make a third program wait.
+/// samples are, and two busy cores make a third program wait.
 pub fn each_alone(test: &str, body: impl Fn(&Python, &mut Findings)) {
-    each_in_turn(test, |python, findings| {
-        let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
-        body(python, findings);
-    });
+    each_in_turn(test, |_| true, alone(body));
 }
 
-fn each_in_turn(test: &str, body: impl Fn(&Python, &mut Findings)) {
+/// As [`each`], with the oldest and the newest Python here: for what the kernel and the supervisor do, which is the same
+/// whatever the interpreter. With `DEADWEIGHT_LONG=1`, as `cargo xtask test --long` sets it, with every one.
+pub fn each_of_ends(test: &str, body: impl Fn(&Python, &mut Findings)) {
+    each_in_turn(test, is_end, shared(body));
+}
+
+/// As [`each_of_ends`] and [`each_alone`].
+pub fn each_of_ends_alone(test: &str, body: impl Fn(&Python, &mut Findings)) {
+    each_in_turn(test, is_end, alone(body));
+}
+
+fn is_end(python: &Python) -> bool {
+    let is_long = std::env::var("DEADWEIGHT_LONG").is_ok_and(|value| value == "1");
+    let ends = [all().first(), all().last()];
+    is_long || ends.into_iter().flatten().any(|end| end.path == python.path)
+}
+
+fn shared(body: impl Fn(&Python, &mut Findings)) -> impl Fn(&Python, &mut Findings) {
+    move |python, findings| {
+        let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+        body(python, findings);
+    }
+}
+
+fn alone(body: impl Fn(&Python, &mut Findings)) -> impl Fn(&Python, &mut Findings) {
+    move |python, findings| {
+        let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+        body(python, findings);
+    }
+}
+
+fn each_in_turn(test: &str, is_wanted: impl Fn(&Python) -> bool, body: impl Fn(&Python, &mut Findings)) {
     let mut failures = Vec::new();
-    for python in all() {
+    for python in all().iter().filter(|python| is_wanted(python)) {
         let mut findings = Findings::default();
         let panicked = catch_unwind(AssertUnwindSafe(|| body(python, &mut findings))).is_err();
         if panicked {

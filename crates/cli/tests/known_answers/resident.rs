@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::pythons::{Findings, Python, each_alone};
+use crate::pythons::{Findings, Python, each_of_ends_alone};
 use crate::recording::{Mode, around, folder};
 use crate::started::{DEADWEIGHT, command, own_program, run};
 use crate::stated::{Facts, number};
@@ -63,7 +63,7 @@ fn adds_up(report: &Value, rss: Option<u64>, what: &str, findings: &mut Findings
 
 /// Runs a scenario in both modes and holds the ledger against what it states.
 fn each_mode(scenario: &str, check: impl Fn(&Value, &Facts, &str, &mut Findings)) {
-    each_alone(scenario, |python, findings| {
+    each_of_ends_alone(scenario, |python, findings| {
         for mode in [Mode::Exact, Mode::Sampled(7)] {
             let what = format!("{scenario} {mode:?}");
             let Some((report, facts)) = findings.take(&what, report(python, mode, scenario)) else {
@@ -135,7 +135,7 @@ fn a_mapped_file_is_named() {
 #[test]
 fn arenas_that_few_small_objects_pin_are_slack() {
     // The peak is the moment before: the slack is what stays.
-    each_alone("arenas", |python, findings| {
+    each_of_ends_alone("arenas", |python, findings| {
         for mode in [Mode::Exact, Mode::Sampled(7)] {
             let what = format!("arenas {mode:?}");
             let Some((report, _)) = findings.take(&what, report(python, mode, "arenas")) else {
@@ -157,7 +157,7 @@ fn arenas_that_few_small_objects_pin_are_slack() {
 
 #[test]
 fn what_threads_freed_in_their_arenas_is_slack() {
-    each_alone("threads", |python, findings| {
+    each_of_ends_alone("threads", |python, findings| {
         for mode in [Mode::Exact, Mode::Sampled(7)] {
             let what = format!("threads {mode:?}");
             let Some((report, _)) = findings.take(&what, report(python, mode, "threads")) else {

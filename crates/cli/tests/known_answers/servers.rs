@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::packages;
-use crate::pythons::{Findings, Python, all, each};
+use crate::pythons::{Findings, Python, each_of_ends};
 use crate::recording::folder;
 use crate::started::{DEADWEIGHT, Started, command, own_program, run};
 
@@ -178,12 +178,7 @@ fn millis(time: Duration) -> f64 {
 
 #[test]
 fn a_server_under_load_answers_every_request_while_a_snapshot_is_taken() {
-    // The oldest and the newest here: what differs between the versions is tested elsewhere.
-    let ends = [all().first(), all().last()].map(|python| python.map(|python| python.path.clone()));
-    each("servers", |python, findings| {
-        if !ends.contains(&Some(python.path.clone())) {
-            return;
-        }
+    each_of_ends("servers", |python, findings| {
         for kind in ["aiohttp", "flask"] {
             let tried = try_server(python, kind, findings);
             findings.take(kind, tried);
