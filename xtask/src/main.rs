@@ -39,7 +39,12 @@ enum Command {
         /// Lists the steps and stops
         #[arg(long)]
         list: bool,
+        /// Runs what is slow as well: every Python where two are enough, the JIT in every test
+        #[arg(long)]
+        long: bool,
     },
+    /// Runs the quick checks, for every commit: format, architecture, lints, unit tests
+    Check,
     /// Checks which crate and which folder depends on which, and the other rules about files
     Architecture {
         /// Prints which folder of each crate imports which, as it is, and checks nothing
@@ -71,7 +76,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Fallible<ExitCode> {
     match command {
         Command::Test { list: true, .. } => suite::list(),
-        Command::Test { only, .. } => return suite::run(&only),
+        Command::Test { only, long, .. } => return suite::run(&only, long),
+        Command::Check => return suite::check(),
         Command::Architecture { print: true } => architecture::print()?,
         Command::Architecture { print: false } => architecture::check()?,
         Command::Pythons => {

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: all steps in order, to the end whatever fails, and a table of how each went.
+//! `cargo xtask test` and `cargo xtask check`: their steps in order, to the end whatever fails, and a table of how each went.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::{Fallible, architecture, cargo_tests, checkout, pythons, shell, wheel
 struct Step {
     name: &'static str,
     checks: &'static str,
-    run: fn(&mut Vec<Skip>) -> Outcome,
+    run: fn(&mut Run) -> Outcome,
 }
 
 /// How a step went.
@@ -18,6 +18,13 @@ enum Outcome {
     Passed,
     Failed(String),
     Skipped,
+}
+
+/// What the steps of one run share.
+struct Run {
+    /// Whether slow tests run as well.
+    long: bool,
+    skips: Vec<Skip>,
 }
 
 /// Something that was left out.
@@ -55,6 +62,11 @@ const STEPS: &[Step] = &[
         run: |_| documentation().into(),
     },
     Step {
+        name: "dependencies",
+        checks: "licences, advisories and sources of the libraries (deny.toml)",
+        run: dependencies,
+    },
+    Step {
         name: "tests",
         checks: "tests of the default members",
         run: |_| cargo_tests::of_members().into(),
@@ -63,6 +75,11 @@ const STEPS: &[Step] = &[
         name: "agent",
         checks: "tests of the agent",
         run: |_| cargo_tests::of_agent().into(),
+    },
+    Step {
+        name: "models",
+        checks: "every interleaving of the agent's lock and filter (loom)",
+        run: |_| cargo_tests::of_models().into(),
     },
     Step {
         name: "build",
@@ -77,7 +94,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "end-to-end",
         checks: "deadweight itself, on every Python",
-        run: |_| cargo_tests::end_to_end().into(),
+        run: |run| cargo_tests::end_to_end(run.long).into(),
     },
     Step {
         name: "healthy",
@@ -101,6 +118,9 @@ const STEPS: &[Step] = &[
     },
 ];
 
+/// The steps of `cargo xtask check`: what every commit should pass, in less than two minutes once things are built.
+const QUICK: [&str; 6] = ["format", "architecture", "clippy", "clippy-agent", "tests", "agent"];
+
 impl From<Fallible<()>> for Outcome {
     fn from(result: Fallible<()>) -> Self {
         match result {
@@ -117,8 +137,13 @@ pub fn list() {
     }
 }
 
-/// Runs the steps named in `only`, or all if it is empty.
-pub fn run(only: &[String]) -> Fallible<ExitCode> {
+/// Runs the quick steps.
+pub fn check() -> Fallible<ExitCode> {
+    run(&QUICK.map(str::to_owned), false)
+}
+
+/// Runs the steps named in `only`, or all if it is empty; `long` includes slow tests.
+pub fn run(only: &[String], long: bool) -> Fallible<ExitCode> {
     if let Some(unknown) = only.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
         return Err(format!("no step is called {unknown}; `cargo xtask test --list` lists them").into());
     }
@@ -130,12 +155,15 @@ pub fn run(only: &[String]) -> Fallible<ExitCode> {
     for python in pythons::find() {
         println!("{python}");
     }
-    let mut skips = Vec::new();
+    let mut run = Run {
+        long,
+        skips: Vec::new(),
+    };
     let mut results = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         println!("\n=== {}/{} {}: {}", index + 1, steps.len(), step.name, step.checks);
         let begun = Instant::now();
-        let outcome = (step.run)(&mut skips);
+        let outcome = (step.run)(&mut run);
         if let Outcome::Failed(error) = &outcome {
             println!("FAILED: {error}");
         }
@@ -146,13 +174,13 @@ pub fn run(only: &[String]) -> Fallible<ExitCode> {
         .lines()
     {
         let (what, reason) = line.split_once(": ").unwrap_or((line, "no reason given"));
-        skips.push(Skip {
+        run.skips.push(Skip {
             what: what.to_owned(),
             reason: reason.to_owned(),
             possible: true,
         });
     }
-    Ok(conclude(&results, &skips))
+    Ok(conclude(&results, &run.skips))
 }
 
 /// Prints the table and the closing line.
@@ -192,6 +220,19 @@ fn cargo(arguments: &[&str]) -> Outcome {
     shell::run(shell::cargo(arguments)).into()
 }
 
+/// Asks cargo-deny, where it is installed: to build it takes longer than all that is asked of it.
+fn dependencies(run: &mut Run) -> Outcome {
+    if shell::quiet(shell::cargo(&["deny", "--version"])).is_err() {
+        run.skips.push(Skip {
+            what: "the check of deny.toml".to_owned(),
+            reason: "cargo-deny is not installed (cargo install --locked cargo-deny)".to_owned(),
+            possible: false,
+        });
+        return Outcome::Skipped;
+    }
+    cargo(&["deny", "--all-features", "check"])
+}
+
 fn documentation() -> Fallible<()> {
     let mut command = shell::cargo(&["doc", "--no-deps"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
@@ -206,7 +247,7 @@ fn build() -> Fallible<()> {
 }
 
 /// Runs the programs, and notes the Pythons that this machine lacks.
-fn programs(skips: &mut Vec<Skip>) -> Outcome {
+fn programs(run: &mut Run) -> Outcome {
     let found = pythons::find();
     for minor in pythons::SUPPORTED.filter(|minor| found.iter().all(|python| python.version.1 != *minor)) {
         let in_chroot = sid::PYTHONS
@@ -214,7 +255,7 @@ fn programs(skips: &mut Vec<Skip>) -> Outcome {
             .any(|path| path.ends_with(&format!("python3.{minor}")));
         if !in_chroot {
             let what = format!("Python 3.{minor}");
-            skips.push(Skip {
+            run.skips.push(Skip {
                 what,
                 reason: "not installed on this machine".to_owned(),
                 possible: false,
@@ -225,7 +266,7 @@ fn programs(skips: &mut Vec<Skip>) -> Outcome {
 }
 
 /// Runs the release binary on the healthy programs; those that need packages are left out where there is no PyPI.
-fn healthy(skips: &mut Vec<Skip>) -> Outcome {
+fn healthy(run: &mut Run) -> Outcome {
     // The newest that packages have wheels for.
     let pythons = pythons::find();
     let Some(python) = pythons
@@ -235,30 +276,31 @@ fn healthy(skips: &mut Vec<Skip>) -> Outcome {
     else {
         return Outcome::Failed("there is no Python to run them with".to_owned());
     };
-    of_script(python, "tests/healthy/run.py", "healthy program", skips)
+    of_script(python, "tests/healthy/run.py", "healthy program", run)
 }
 
 /// Runs the release binary on the known bugs that need no packages.
-fn cases(skips: &mut Vec<Skip>) -> Outcome {
+fn cases(run: &mut Run) -> Outcome {
     match pythons::find().iter().max_by_key(|python| python.version) {
-        Some(python) => of_script(python, "tests/cases/run.py", "case", skips),
+        Some(python) => of_script(python, "tests/cases/run.py", "case", run),
         None => Outcome::Failed("there is no Python to run them with".to_owned()),
     }
 }
 
 /// Runs the fast part of a script that says what it left out.
-fn of_script(python: &pythons::Python, script: &str, what: &str, skips: &mut Vec<Skip>) -> Outcome {
+fn of_script(python: &pythons::Python, script: &str, what: &str, run: &mut Run) -> Outcome {
     let left_out = checkout::target().join("left-out.txt");
     let _ = std::fs::remove_file(&left_out);
-    let mut run = shell::command(&python.path);
-    run.args([script, "--fast", "--deadweight"])
+    let mut start = shell::command(&python.path);
+    start
+        .args([script, "--fast", "--deadweight"])
         .arg(checkout::release_binary())
         .arg("--skips")
         .arg(&left_out);
-    let outcome = build().and_then(|()| shell::run(run));
+    let outcome = build().and_then(|()| shell::run(start));
     for line in std::fs::read_to_string(&left_out).unwrap_or_default().lines() {
         let (name, reason) = line.split_once(": ").unwrap_or((line, "no reason given"));
-        skips.push(Skip {
+        run.skips.push(Skip {
             what: format!("{what} {name}"),
             reason: reason.to_owned(),
             possible: false,
@@ -267,12 +309,12 @@ fn of_script(python: &pythons::Python, script: &str, what: &str, skips: &mut Vec
     outcome.into()
 }
 
-fn in_chroot(skips: &mut Vec<Skip>) -> Outcome {
+fn in_chroot(run: &mut Run) -> Outcome {
     match sid::prepare() {
-        Ok(chroot) => cargo_tests::in_chroot(&chroot).into(),
+        Ok(chroot) => cargo_tests::in_chroot(&chroot, run.long).into(),
         Err(Problem::Failed(error)) => Outcome::Failed(error),
         Err(Problem::Impossible(reason)) => {
-            skips.push(Skip {
+            run.skips.push(Skip {
                 what: "Python 3.14 and 3.15 in a chroot".to_owned(),
                 reason,
                 possible: false,
