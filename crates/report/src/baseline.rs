@@ -5,6 +5,7 @@
 //! are rounded: the peak to four digits, all others to three.
 
 mod compare;
+pub(crate) mod whole;
 
 pub use compare::{Comparison, objection};
 
@@ -12,10 +13,9 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::whole;
 use crate::identity::{Namer, Naming, Origin};
 use crate::model::{FindingKind, Link, Mode, Report, Severity, Site};
-use crate::names;
+use crate::words::names;
 
 /// The value of [`Baseline::schema`].
 pub const SCHEMA: &str = "deadweight.baseline/1";

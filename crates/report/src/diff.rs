@@ -1,4 +1,4 @@
-//! Two captures side by side: [`compare`] makes a [`Diff`], and the views of it are text, JSON, Markdown and a
+//! Two captures side by side: [`compare()`] makes a [`Diff`], and the views of it are text, JSON, Markdown and a
 //! differential flame graph.
 //!
 //! What is the same place, call path or finding, [`crate::identity`] decides; whether a change is more than chance,
@@ -18,8 +18,8 @@ pub(crate) mod words;
 
 use std::io::{self, Write};
 
-pub use compare::{Input, compare};
-pub use measured::Recorded;
+pub use compare::compare;
+pub use measured::{Input, Recorded};
 pub use model::{
     Diff, Figure, FindingChange, PathChange, Rigour, SCHEMA, Side, SiteChange, Standing, Totals, Trend, TypeChange,
 };

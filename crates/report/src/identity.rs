@@ -21,7 +21,7 @@ pub use finding::Fingerprint;
 pub use lines::{Numbered, pair};
 
 use crate::model::{Line, Run};
-use crate::names;
+use crate::words::names;
 
 /// What a run says of itself, as far as names depend on it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -143,7 +143,7 @@ impl Namer {
             return format!("{}.py", module.replace('.', "/"));
         }
         let short = names::short_path(file, self.cwd.as_deref());
-        if crate::ownership::library_start(file).is_some() {
+        if crate::words::library_path::library_start(file).is_some() {
             return short.to_owned();
         }
         match &self.script {

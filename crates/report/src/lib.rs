@@ -43,40 +43,27 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod attribution;
 pub mod baseline;
 mod build;
-mod calltree;
 pub mod check;
-pub mod collapsed;
 pub mod diff;
-mod disk;
+mod export;
 mod findings;
-pub mod flamegraph;
-mod growth;
 pub mod heap;
 pub mod identity;
-pub mod json;
 mod knowledge;
-mod ledger;
+mod make_report;
 mod model;
-mod names;
-mod ownership;
-mod processes;
-mod regions;
-mod sites;
-pub mod speedscope;
 pub mod text;
-mod timeline;
-pub mod timeline_svg;
-pub mod units;
-mod warnings;
+mod words;
 
-pub use build::{BuildOptions, build};
-pub use collapsed::What;
-pub use disk::Disk;
+pub use export::collapsed::What;
+pub use export::{collapsed, flamegraph, json, speedscope, timeline_svg};
+pub use knowledge::installed::Disk;
+pub use make_report::{BuildOptions, build};
 pub use model::{
-    CallNode, Churn, End, Finding, FindingKind, Growth, Ledger, LedgerFile, Line, Link, Mode, Peak, Process, Report,
-    Run, SCHEMA, Severity, Site, Slack,
+    CallNode, Churn, End, Finding, FindingKind, Growth, Ledger, LedgerFile, Line, Link, Mode, Peak, Process,
+    RegionSpan, RegionView, Report, Run, SCHEMA, Severity, Site, Slack, Source, TimelineView,
 };
-pub use regions::{RegionSpan, RegionView, Source};
-pub use timeline::TimelineView;
+pub use words::units;

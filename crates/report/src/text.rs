@@ -7,52 +7,21 @@ pub(crate) mod layout;
 mod ledger;
 mod plot;
 mod regions;
+mod style;
 mod tables;
 
 use std::io::{self, Write};
 
-use deadweight_analysis::manifest::{Exit, ExitKind};
+use deadweight_analysis::manifest::ExitKind;
 
 pub use self::diff::diff;
-pub(crate) use self::found::drawn;
 pub use self::heap::heap;
 use self::layout::{Page, Paint, columns};
+pub use self::style::Style;
+use self::style::{Extent, LONG, SHORT};
 use crate::model::{Mode, Report, Site};
-use crate::{names, units};
-
-/// How text is laid out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Style {
-    /// Columns; fewer than 40 are taken as 40.
-    pub width: usize,
-    /// Whether to use the terminal's colours.
-    pub color: bool,
-}
-
-/// How much of each list a text has.
-struct Extent {
-    sites: usize,
-    processes: usize,
-    regions: usize,
-    warnings: usize,
-    tables: bool,
-}
-
-const SHORT: Extent = Extent {
-    sites: 5,
-    processes: 5,
-    regions: 8,
-    warnings: 4,
-    tables: false,
-};
-
-const LONG: Extent = Extent {
-    sites: 20,
-    processes: 50,
-    regions: 200,
-    warnings: usize::MAX,
-    tables: true,
-};
+use crate::words::exit::bad_end;
+use crate::words::{names, units};
 
 /// Shares below one part in this many are left out of the short lists.
 const SMALLEST_PART: u64 = 100;
@@ -116,48 +85,6 @@ fn write(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()
         tables::processes(page, report, extent.processes, extent.tables)?;
     }
     warnings(page, report, extent)
-}
-
-/// `was killed by SIGKILL`, `ended with exit status 3`; `None` for a good end and for an unknown one.
-pub(crate) fn bad_end(exit: &Exit) -> Option<String> {
-    match exit.kind {
-        ExitKind::Ok | ExitKind::Unknown => None,
-        ExitKind::Failed => Some(match exit.status {
-            Some(status) => format!("ended with exit status {status}"),
-            None => "failed".to_owned(),
-        }),
-        ExitKind::Signalled => Some(match exit.signal {
-            Some(signal) => format!("was killed by {}", signal_name(signal)),
-            None => "was killed by a signal".to_owned(),
-        }),
-        ExitKind::OomKilled => Some("was killed because memory ran out".to_owned()),
-    }
-}
-
-/// A signal's name on Linux.
-fn signal_name(signal: i32) -> String {
-    let name = match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        5 => "SIGTRAP",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        10 => "SIGUSR1",
-        11 => "SIGSEGV",
-        12 => "SIGUSR2",
-        13 => "SIGPIPE",
-        14 => "SIGALRM",
-        15 => "SIGTERM",
-        24 => "SIGXCPU",
-        25 => "SIGXFSZ",
-        31 => "SIGSYS",
-        other => return format!("signal {other}"),
-    };
-    name.to_owned()
 }
 
 fn ending(page: &mut Page<'_>, report: &Report) -> io::Result<()> {

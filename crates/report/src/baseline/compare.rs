@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::{Baseline, BaselineFinding, BaselineSite};
 use crate::identity::{Namer, Naming, Numbered, Origin, Place, pair};
 use crate::model::{Finding, FindingKind, Line, Mode, Report, Severity, Site};
-use crate::names;
+use crate::words::names;
 
 /// What a run has and the baseline has not.
 #[derive(Clone, PartialEq, Debug)]

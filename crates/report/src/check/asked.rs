@@ -7,7 +7,7 @@ use deadweight_heap::short_type;
 
 use crate::baseline::Baseline;
 use crate::model::{Finding, FindingKind};
-use crate::units;
+use crate::words::units;
 
 /// A size that must not be exceeded.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::model::{CallNode, Finding, FindingKind, Line, Link, Report, Severity, Site};
-use crate::{names, text, units};
+use crate::words::{chain, names, units};
 
 /// Lines that are named.
 const LINES: usize = 3;
@@ -167,7 +167,7 @@ impl Culprit {
         if let Some(found) = &self.finding {
             all.push(format!("{} [{}]", found.title, found.kind.word()));
             if found.cycle != Some(true) && !found.chain.is_empty() {
-                all.push(format!("Held by: {}.", names::clean(&text::drawn(&found.chain))));
+                all.push(format!("Held by: {}.", names::clean(&chain::drawn(&found.chain))));
             }
             all.extend(found.suggestion.clone());
         }

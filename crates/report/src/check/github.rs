@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
+use super::culprit::CulpritLine;
+use super::model::{Check, Checked, Judgement, Verdict};
 use super::text::{details, headline};
-use super::{Check, Checked, CulpritLine, Judgement, Verdict};
-use crate::names;
+use crate::words::names;
 
 /// What a message must not contain.
 fn data(text: &str) -> String {
@@ -28,7 +29,7 @@ fn in_checkout(file: &str, cwd: Option<&str>, root: &str) -> Option<String> {
     };
     let below = whole.strip_prefix(root.trim_end_matches('/'))?.strip_prefix('/')?;
     // An environment inside of the checkout is no part of it.
-    let is_own = !below.is_empty() && crate::ownership::library_start(file).is_none();
+    let is_own = !below.is_empty() && crate::words::library_path::library_start(file).is_none();
     is_own.then(|| below.to_owned())
 }
 

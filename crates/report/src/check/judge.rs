@@ -1,8 +1,12 @@
 //! The verdicts.
 
-use super::{Asked, Check, Checked, Compared, Culprit, Forbidden, Judgement, Limit, Rule, SCHEMA, Verdict, whole};
+use super::asked::{Asked, Compared, Forbidden, Limit};
+use super::culprit::Culprit;
+use super::model::{Check, Checked, Judgement, Rule, SCHEMA, Verdict};
+use crate::baseline;
+use crate::baseline::whole;
 use crate::model::{FindingKind, Process, Report, Severity, Site};
-use crate::{baseline, names, text, units};
+use crate::words::{exit, names, units};
 
 /// So many standard errors are the sampling error of a figure: it is further off in one run of twenty.
 const ERRORS: f64 = 2.0;
@@ -81,7 +85,7 @@ impl Judge<'_> {
 
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        let end = text::bad_end(&self.report.run.exit);
+        let end = exit::bad_end(&self.report.run.exit);
         if let Some(end) = end.filter(|_| whole::ran_out(self.report).is_none()) {
             let program = names::program(&self.report.run.argv);
             notes.push(format!(

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use super::model::{Check, Checked, Judgement, Verdict};
 use super::text::details;
-use super::{Check, Checked, Judgement, Verdict};
-use crate::names;
+use crate::words::names;
 
 /// When a run began of which nobody knows it.
 const UNKNOWN: &str = "1970-01-01T00:00:00";

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
+use super::model::{Check, Judgement, Verdict};
 use super::text::{details, headline};
-use super::{Check, Judgement, Verdict};
-use crate::names;
+use crate::words::names;
 
 /// Text in which nothing is markup; what stands in backticks stays code.
 fn escaped(text: &str) -> String {

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::{Check, Checked, Judgement, Verdict};
-use crate::names;
+use super::model::{Check, Checked, Judgement, Verdict};
 use crate::text::Style;
 use crate::text::layout::{Page, Paint};
+use crate::words::names;
 
 /// `bench.dw does not hold: 1 of 3 limits`.
 pub(crate) fn headline(checked: &Checked) -> String {

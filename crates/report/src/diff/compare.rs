@@ -6,21 +6,13 @@ use deadweight_analysis::Amount;
 
 use super::findings::{self, FindingRow};
 use super::matching::{self, Row, joined};
-use super::measured::{Measured, Objects, Recorded};
+use super::measured::{Input, Measured, Objects, Recorded};
 use super::model::{Diff, Figure, PathChange, Rigour, SCHEMA, Side, SiteChange, Totals, Trend, TypeChange};
 use super::notes;
 use super::resident;
-use super::significance::{self, Estimate, FALSE_ALARMS, Rule, judge, median, unknown};
+use super::significance::{self, Estimate, FALSE_ALARMS, Rule, judge, median, order, unknown};
 use crate::identity::{Namer, Naming, Origin};
 use crate::model::{FindingKind, Line, Mode};
-
-/// One side: a capture, or the captures of several runs of the same command.
-pub struct Input<'a> {
-    /// What the user calls it.
-    pub name: String,
-    /// The runs, at least one.
-    pub runs: Vec<Recorded<'a>>,
-}
 
 /// Rows of a list; what did not change fills it up to this number.
 const MOST: usize = 50;
@@ -361,19 +353,6 @@ fn garbage(run: &Measured) -> u64 {
     of_garbage.fold(0, |sum, (bytes, _)| sum.saturating_add(*bytes))
 }
 
-/// What changed before what did not, the largest first.
-pub(super) fn order(a: &Figure, b: &Figure) -> std::cmp::Ordering {
-    let key = |figure: &Figure| {
-        let level = figure.before_bytes.max(figure.after_bytes);
-        (
-            figure.has_changed(),
-            if figure.has_changed() { figure.size() } else { 0 },
-            level,
-        )
-    };
-    key(b).cmp(&key(a))
-}
-
 /// Judges a row; the second value says that its peak was only at another moment.
 fn judged(row: &Row, rule: Rule, peak: Figure) -> (Figure, bool) {
     let mut figure = judge(row.peak(0), row.peak(1), rule);
@@ -445,7 +424,7 @@ fn side(input: &Input<'_>) -> Side {
     let mut processes: Vec<u64> = input.runs.iter().map(|run| run.report.processes.len() as u64).collect();
     let watched = run.is_some_and(|run| run.watched);
     Side {
-        name: crate::names::clean(&input.name).into_owned(),
+        name: crate::words::names::clean(&input.name).into_owned(),
         runs: input.runs.len(),
         argv: run.map(|run| run.argv.clone()).unwrap_or_default(),
         python: run.and_then(|run| run.python.clone()),

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::order;
 use super::model::{FindingChange, SiteChange, Standing, Trend};
-use super::significance::{Estimate, Floor, Rule, judge};
+use super::significance::{Estimate, Floor, Rule, judge, order};
 use crate::identity::Fingerprint;
 use crate::model::{Finding, FindingKind};
 

@@ -6,14 +6,14 @@ use std::io::{self, Write};
 use inferno::flamegraph::color::BackgroundColor;
 use inferno::flamegraph::{Options, from_lines};
 
-use super::compare::Input;
-use super::measured::Recorded;
+use super::measured::{Input, Recorded};
 use super::model::Diff;
 use super::significance::median;
 use super::words;
-use crate::flamegraph::{NARROWEST_PERCENT, nothing};
+use crate::attribution::frames::frames;
+use crate::export::flamegraph::{NARROWEST_PERCENT, nothing};
 use crate::identity::{Namer, Naming, Origin, Place};
-use crate::{collapsed, names};
+use crate::words::names;
 
 /// Draws the call paths of both sides. A frame is as wide as the larger of its two amounts, so that what is gone is there to
 /// be seen; red has become more, blue less, and the innermost frame has the colour of its own change.
@@ -75,7 +75,7 @@ fn of_run(run: &Recorded<'_>, naming: Naming) -> BTreeMap<String, u64> {
             if amounts.peak.bytes == 0 {
                 continue;
             }
-            let lines: Vec<_> = collapsed::frames(process, stack).iter().map(names::line).collect();
+            let lines: Vec<_> = frames(process, stack).iter().map(names::line).collect();
             let frame = |place: &Place| {
                 let text = match place.file.as_str() {
                     "" | "<native>" | "<python>" | "<unknown>" => place.function.clone(),

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::model::{Diff, Figure, FindingChange, PathChange, Side, SiteChange, Standing, TypeChange};
 use super::words;
 use crate::model::Mode;
-use crate::{names, units};
+use crate::words::{names, units};
 
 /// Frames of a call path.
 const FRAMES: usize = 5;

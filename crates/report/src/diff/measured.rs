@@ -5,11 +5,19 @@ use std::collections::BTreeMap;
 use deadweight_analysis::{Amount, Analysis, ProcessAnswer};
 use deadweight_heap::SnapshotAnswer;
 
-use crate::findings::heap::of_peak;
+use crate::attribution::rows::{Row, Rows, churned};
+use crate::findings::evidence::of_peak;
 use crate::identity::{Fingerprint, Namer, Place};
 use crate::model::{Finding, Line, Report};
-use crate::names;
-use crate::sites::{Row, Rows, churned};
+use crate::words::names;
+
+/// One side: a capture, or the captures of several runs of the same command.
+pub struct Input<'a> {
+    /// What the user calls it.
+    pub name: String,
+    /// The runs, at least one.
+    pub runs: Vec<Recorded<'a>>,
+}
 
 /// A capture with everything that is known of it.
 #[derive(Clone, Copy)]

@@ -1,11 +1,10 @@
 //! What stands in the way of comparing: one sentence each.
 
-use super::compare::Input;
-use super::measured::Recorded;
+use super::measured::{Input, Recorded};
 use super::model::{Diff, Side};
 use crate::identity::Naming;
 use crate::model::Mode;
-use crate::{names, text, units};
+use crate::words::{exit, names, units};
 
 /// A snapshot with less of the peak than this cannot stand for it.
 const COVERED: f64 = 0.9;
@@ -66,7 +65,7 @@ fn unrecorded(diff: &Diff) -> Option<String> {
 /// Runs that did not come to their good end.
 fn unfinished(word: &str, input: &Input<'_>, side: &Side) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(end) = text::bad_end(&side.exit) {
+    if let Some(end) = exit::bad_end(&side.exit) {
         notes.push(format!(
             "The program {word} {end}: its figures are what it came to, not what it needed."
         ));

@@ -174,6 +174,19 @@ pub(super) fn sigmas(comparisons: usize) -> f64 {
     z
 }
 
+/// What changed before what did not, the largest first.
+pub(super) fn order(a: &Figure, b: &Figure) -> std::cmp::Ordering {
+    let key = |figure: &Figure| {
+        let level = figure.before_bytes.max(figure.after_bytes);
+        (
+            figure.has_changed(),
+            if figure.has_changed() { figure.size() } else { 0 },
+            level,
+        )
+    };
+    key(b).cmp(&key(a))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

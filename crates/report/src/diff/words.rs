@@ -2,7 +2,7 @@
 
 use super::model::{Diff, Figure, FindingChange, SiteChange, Standing, Trend};
 use crate::model::{FindingKind, Line, Link};
-use crate::{names, units};
+use crate::words::{names, units};
 
 /// A change in bytes with its sign: `+120 MiB`, `-1.50 KiB`, `0 B`.
 pub(crate) fn signed(change: i64) -> String {

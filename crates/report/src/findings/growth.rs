@@ -12,15 +12,17 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 
-use deadweight_analysis::{Amount, FrameName, ProcessAnswer};
+use deadweight_analysis::{Amount, FrameName};
 use deadweight_heap::{Allocator, Unowned};
 
-use super::finding;
-use super::heap::{Evidence, severity};
-use super::shape::{Line as Trend, steady_growth};
+use super::shape::{Line as Trend, pace, steady_growth};
+use crate::attribution::rows::{By, Row, Rows};
+use crate::attribution::work::samples_of_work;
+use crate::findings::evidence::Evidence;
+use crate::findings::finding::finding;
+use crate::findings::finding::severity;
 use crate::model::{Finding, FindingKind, Report, Severity};
-use crate::sites::{By, Row, Rows};
-use crate::{names, units};
+use crate::words::{names, units};
 
 /// Less is what interpreter and libraries keep for themselves.
 const SMALLEST_LEAK: u64 = 8 << 20;
@@ -56,32 +58,6 @@ impl Grown<'_, '_> {
     fn pace(&self) -> String {
         pace(&self.trend, self.width, self.samples)
     }
-}
-
-/// `by 43.0 MiB a second over 16.2 s`, of so many samples that are `width` seconds apart.
-pub(super) fn pace(trend: &Trend, width: f64, samples: usize) -> String {
-    let a_second = (trend.per_sample / width).max(0.0) as u64;
-    let seconds = units::duration(samples.saturating_sub(trend.from) as f64 * width);
-    if a_second >= 1 << 20 {
-        format!("by {} a second over {seconds}", units::size(a_second))
-    } else {
-        format!(
-            "by {} a minute over {seconds}",
-            units::size(a_second.saturating_mul(60))
-        )
-    }
-}
-
-/// How many samples there are before Python begins to end, which may take long.
-pub(crate) fn samples_of_work(answer: &ProcessAnswer) -> usize {
-    let samples = 0..answer.history.samples.len();
-    let before = |end: u64| {
-        samples
-            .clone()
-            .take_while(|&sample| answer.history.nanos(sample) <= end)
-            .count()
-    };
-    answer.python_ends_nanos.map_or(samples.len(), before)
 }
 
 /// Lines that grew steadily as long as the program worked, the largest first.

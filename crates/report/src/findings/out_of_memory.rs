@@ -3,16 +3,14 @@
 use deadweight_analysis::Amount;
 use deadweight_analysis::manifest::{Exit, ExitKind};
 
-use super::{SITES, finding};
+use crate::attribution::rows::{By, Row, Rows};
+use crate::build::report::MEMORY_ERROR;
+use crate::findings::finding::{SITES, finding};
 use crate::model::{Finding, FindingKind, Process, Report, Severity};
-use crate::sites::{By, Row, Rows};
-use crate::{names, units};
+use crate::words::{names, units};
 
 /// A program that lived on for this many seconds did not end because of its child.
 const WENT_ON: f64 = 1.0;
-
-/// What [`Exit::evidence`] says of a program that ended by a MemoryError that nothing caught.
-pub(crate) const MEMORY_ERROR: &str = "MemoryError";
 
 /// The limit that was hit, in words: `the limit of 512 MiB of its container or job (cgroup)`.
 fn limit(exit: &Exit) -> Option<String> {
@@ -39,7 +37,7 @@ fn aftermath(report: &Report, killed: Option<f64>) -> String {
     let how = match report.run.exit.kind {
         ExitKind::Ok => "ended normally".to_owned(),
         ExitKind::Unknown => return format!("{program} went on without it."),
-        _ => crate::text::bad_end(&report.run.exit).unwrap_or_default(),
+        _ => crate::words::exit::bad_end(&report.run.exit).unwrap_or_default(),
     };
     match after {
         Some(after) if after >= WENT_ON => {

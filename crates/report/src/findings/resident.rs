@@ -11,10 +11,12 @@ pub(super) mod children;
 
 use deadweight_analysis::{Amount, FileKind, Moment, Resident};
 
-use super::{finding, heap::Evidence};
+use crate::attribution::rows::{By, Row};
+use crate::build::ledger;
+use crate::findings::evidence::Evidence;
+use crate::findings::finding::finding;
 use crate::model::{Finding, FindingKind, Report, Severity};
-use crate::sites::{By, Row};
-use crate::{ledger, names, units};
+use crate::words::{names, units};
 
 /// Slack must be kept for one part in so many of the run.
 const PART: u64 = 10;

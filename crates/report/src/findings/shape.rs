@@ -3,6 +3,8 @@
 //! The input is a row of samples at equal distances. Everything is judged relative to the highest sample, so that it
 //! holds for any size; noise of sampling is why nothing asks for strict monotony.
 
+use crate::words::units;
+
 /// The shape of growth.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Shape {
@@ -204,6 +206,20 @@ fn line(samples: &[u64]) -> (f64, f64) {
         return (0.0, 0.0);
     }
     (together / time, together * together / (time * level))
+}
+
+/// `by 43.0 MiB a second over 16.2 s`, of so many samples that are `width` seconds apart.
+pub(crate) fn pace(trend: &Line, width: f64, samples: usize) -> String {
+    let a_second = (trend.per_sample / width).max(0.0) as u64;
+    let seconds = units::duration(samples.saturating_sub(trend.from) as f64 * width);
+    if a_second >= 1 << 20 {
+        format!("by {} a second over {seconds}", units::size(a_second))
+    } else {
+        format!(
+            "by {} a minute over {seconds}",
+            units::size(a_second.saturating_mul(60))
+        )
+    }
 }
 
 #[cfg(test)]

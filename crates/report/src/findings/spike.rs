@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use deadweight_analysis::{Amount, FrameName};
 
-use super::finding;
-use crate::disk::Lookup;
+use crate::attribution::rows::{By, Row, Rows};
+use crate::findings::finding::finding;
 use crate::knowledge::calls::{self, Call};
+use crate::knowledge::installed::Lookup;
 use crate::model::{Finding, FindingKind, Line, Report, Severity};
-use crate::sites::{By, Row, Rows};
-use crate::{names, units};
+use crate::words::{names, units};
 
 mod copies;
 

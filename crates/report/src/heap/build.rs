@@ -11,10 +11,10 @@ use super::model::{
     CycleRow, HeapReport, Held, HolderRow, Instance, Nearby, ObjectRow, ObjectView, Reference, SCHEMA, SnapshotRow,
     TailRow, TypeRow, TypeView,
 };
-use crate::build::{seconds_between, start_nanos};
+use crate::attribution::rows::{By, Rows};
+use crate::build::clock::{seconds_between, start_nanos};
 use crate::findings::heap::{advice, expression};
 use crate::model::{Link, Site};
-use crate::sites::{By, Rows};
 
 /// Sites of each thing.
 const SITES: usize = 5;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::picture::{Part, Picture};
-use crate::names;
+use crate::words::names;
 
 /// Writes one directed graph in the DOT language, each panel a cluster.
 ///

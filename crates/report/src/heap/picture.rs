@@ -8,7 +8,7 @@ use deadweight_heap::short_type;
 
 use super::model::{CycleRow, HeapReport, Held, HolderRow, Memory, TailRow};
 use crate::model::{Link, Site};
-use crate::{names, units};
+use crate::words::{names, units};
 
 /// Panels of a picture.
 const MOST_CYCLES: usize = 4;

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 use self::place::{Arrow, Placed, place};
 use super::picture::{Panel, Part, Picture};
-use crate::names;
+use crate::words::names;
 
 const MARGIN: f64 = 28.0;
 const SANS: &str = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif";

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use super::{has_words, is_meant};
+use super::patterns::{has_words, is_meant};
 use crate::model::Line;
 
 /// A call, what it needs, and what to do instead.

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use pep440_rs::VersionSpecifiers;
 use serde::Deserialize;
 
-use super::{has_words, is_meant};
-use crate::disk::Lookup;
+use super::patterns::{has_words, is_meant};
+use crate::knowledge::installed::Lookup;
 use crate::model::{Finding, FindingKind, Line};
 
 /// A bug or a trap of one package.

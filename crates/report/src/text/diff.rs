@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::Style;
 use super::layout::{Page, Paint, columns, cut_end, cut_start, pad_end, pad_start};
+use super::style::Style;
 use crate::diff::words;
 use crate::diff::{Diff, Figure, PathChange, SiteChange, Standing, Trend, TypeChange};
-use crate::{names, units};
+use crate::words::{names, units};
 
 /// Frames of a call path.
 const FRAMES: usize = 6;

@@ -2,18 +2,16 @@
 
 use std::io;
 
-use super::Extent;
 use super::layout::{Page, Paint};
-use crate::model::{Finding, FindingKind, Link, Report, Severity, Site};
-use crate::{names, units};
+use super::style::Extent;
+use crate::model::{Finding, FindingKind, Report, Severity, Site};
+use crate::words::chain::drawn;
+use crate::words::{names, units};
 
 /// Lines where the memory was made.
 const SITES: usize = 2;
 /// Sentences of evidence in the short text.
 const EVIDENCE: usize = 2;
-/// Steps of a chain; of a longer one the middle is left out.
-const STEPS: usize = 8;
-
 /// The findings that should be looked at.
 pub(super) fn grave(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()> {
     let is_grave = |found: &&Finding| found.severity != Severity::Low;
@@ -90,17 +88,6 @@ pub(super) fn notes(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io
         }
     }
     Ok(())
-}
-
-/// `frame main<local titles> → list[0]`.
-pub(crate) fn drawn(chain: &[Link]) -> String {
-    let step = |link: &Link| format!("{}{}", link.type_name, link.edge);
-    let mut steps: Vec<String> = chain.iter().map(step).collect();
-    if steps.len() > STEPS {
-        let gap = steps.len() - STEPS + 1;
-        steps.splice(STEPS / 2..STEPS / 2 + gap, ["…".to_owned()]);
-    }
-    steps.join(" → ")
 }
 
 /// Where the memory was made, by the user's lines: of findings out of heap snapshots, and of a program that was killed.

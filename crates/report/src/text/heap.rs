@@ -1,27 +1,21 @@
 //! What a heap snapshot was asked for, as a person reads it in a terminal.
 
 mod cycles;
+mod fields;
 
 use std::io::{self, Write};
 
 use deadweight_heap::short_type;
 
-use super::Style;
+use self::fields::{SIZE, amount, fields, objects, sites, tails, times};
 use super::layout::{Page, Paint, columns, cut_end, pad_end, pad_start};
-use crate::heap::{
-    HeapReport, Held, HolderRow, Memory, Nearby, ObjectRow, ObjectView, TailRow, TypeRow, TypeView, worth,
-};
+use super::style::Style;
+use crate::heap::{HeapReport, Held, HolderRow, Nearby, ObjectRow, ObjectView, TailRow, TypeRow, TypeView};
 use crate::model::{Link, Site};
-use crate::{names, units};
+use crate::words::{names, units};
 
-const SIZE: usize = 8;
 const COUNT: usize = 10;
 const PERCENT: usize = 6;
-/// Places of each thing.
-const SITES: usize = 3;
-/// Branches of a cycle.
-const TAILS: usize = 4;
-
 /// Writes the answer.
 ///
 /// # Errors
@@ -113,60 +107,6 @@ fn snapshot(page: &mut Page<'_>, report: &HeapReport) -> io::Result<()> {
         true => Ok(()),
         false => page.wrapped((Paint::Plain, ""), "  ", (Paint::Dim, &others.join(" "))),
     }
-}
-
-fn objects(count: u64) -> String {
-    units::count(count, "object", "objects")
-}
-
-/// `92.0 MiB (61.6 MiB native)`.
-fn amount(memory: &Memory) -> String {
-    match memory.native_bytes {
-        0 => units::size(memory.bytes),
-        native if native >= memory.bytes / 100 * 99 => format!("{} (native)", units::size(memory.bytes)),
-        native => format!("{} ({} native)", units::size(memory.bytes), units::size(native)),
-    }
-}
-
-/// `12 × DataFrame`.
-fn times(count: u64, type_name: &str) -> String {
-    match count {
-        1 => short_type(type_name).to_owned(),
-        _ => format!("{} × {}", units::grouped(count), short_type(type_name)),
-    }
-}
-
-fn field(page: &mut Page<'_>, name: &str, text: &str) -> io::Result<()> {
-    let label = format!("   {}", pad_end(name, 12));
-    page.wrapped(
-        (Paint::Dim, &label),
-        &" ".repeat(15),
-        (Paint::Plain, &names::clean(text)),
-    )
-}
-
-/// Fields whose name stands at the first line only.
-fn fields(page: &mut Page<'_>, name: &str, texts: &[String]) -> io::Result<()> {
-    for (at, text) in texts.iter().enumerate() {
-        field(page, if at == 0 { name } else { "" }, text)?;
-    }
-    Ok(())
-}
-
-fn sites(sites: &[Site], report: &HeapReport) -> Vec<String> {
-    let one = |site: &Site| {
-        let place = names::location(&site.at, report.cwd.as_deref());
-        format!("{place} in {} ({})", site.at.function, units::size(site.bytes))
-    };
-    worth(sites).take(SITES).map(one).collect()
-}
-
-fn tails(tails: &[TailRow], from: impl Fn(usize) -> String) -> Vec<String> {
-    let one = |tail: &TailRow| {
-        let what = times(tail.retained.objects, &tail.type_name);
-        format!("{}{}: {what}, {}", from(tail.step), tail.edge, amount(&tail.retained))
-    };
-    tails.iter().take(TAILS).map(one).collect()
 }
 
 fn holders(page: &mut Page<'_>, holders: &[HolderRow], report: &HeapReport) -> io::Result<()> {

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::Style;
-use crate::units;
+use super::style::Style;
+use crate::words::units;
 
 /// Below this nothing sensible fits.
 const NARROWEST: usize = 40;

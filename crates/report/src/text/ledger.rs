@@ -4,7 +4,7 @@ use std::io;
 
 use super::layout::{Page, Paint, pad_end, pad_start};
 use crate::model::{Ledger, Report};
-use crate::units;
+use crate::words::units;
 
 /// Items below one part in so many are summed up.
 const SMALLEST_PART: u64 = 50;

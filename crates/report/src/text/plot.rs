@@ -4,8 +4,8 @@ use std::io;
 
 use super::layout::{Page, Paint, pad_end, pad_start};
 use crate::model::Report;
-use crate::timeline::TimelineView;
-use crate::{names, units};
+use crate::model::TimelineView;
+use crate::words::{names, units};
 
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// Columns left of the plot.
@@ -169,7 +169,7 @@ pub(super) fn curves(page: &mut Page<'_>, report: &Report, view: &TimelineView) 
     }
     page.heading("Resident memory of the largest processes:")?;
     for process in largest.iter().take(CURVES) {
-        let point = |point: &crate::timeline::PointView| {
+        let point = |point: &crate::model::PointView| {
             let of_this = point.processes.iter().find(|one| one.number == process.number);
             (point.seconds, of_this.map_or(0, |one| one.rss_bytes))
         };

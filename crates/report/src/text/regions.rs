@@ -1,11 +1,13 @@
 //! The table of regions.
 
+use std::collections::BTreeMap;
 use std::io;
 
+use deadweight_analysis::Amount;
+
 use super::layout::{Page, Paint, columns, cut_end, pad_start};
-use crate::model::{Mode, Report};
-use crate::regions::{Row, rows};
-use crate::units;
+use crate::model::{Mode, RegionView, Report, Source};
+use crate::words::units;
 
 /// Errors are left out where the width is below this.
 const WIDE: usize = 90;
@@ -94,4 +96,50 @@ fn notes(rows: &[Row<'_>]) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// The regions of one name in all processes: what a table has of them.
+#[derive(Clone, Debug)]
+struct Row<'a> {
+    name: &'a str,
+    is_function: bool,
+    entries: u64,
+    unfinished: u64,
+    seconds: f64,
+    processes: usize,
+    peak: Amount,
+    growth: (i64, f64),
+    churn: u64,
+}
+
+/// One row for each name, the one that needed most first. Peaks are the highest, all else is summed up.
+fn rows(views: &[RegionView]) -> Vec<Row<'_>> {
+    let mut rows: BTreeMap<(Source, &str), Row<'_>> = BTreeMap::new();
+    for view in views {
+        let row = rows.entry((view.source, &view.name)).or_insert(Row {
+            name: &view.name,
+            is_function: view.source == Source::Function,
+            entries: 0,
+            unfinished: 0,
+            seconds: 0.0,
+            processes: 0,
+            peak: Amount::default(),
+            growth: (0, 0.0),
+            churn: 0,
+        });
+        row.entries += view.entries;
+        row.unfinished += view.unfinished;
+        row.seconds += view.seconds;
+        row.processes += 1;
+        if view.peak_bytes >= row.peak.bytes {
+            row.peak.bytes = view.peak_bytes;
+            row.peak.variance = view.peak_error_bytes.saturating_mul(view.peak_error_bytes);
+        }
+        row.growth.0 = row.growth.0.saturating_add(view.growth_bytes);
+        row.growth.1 += (view.growth_error_bytes as f64).powi(2);
+        row.churn = row.churn.saturating_add(view.churn_bytes);
+    }
+    let mut rows: Vec<Row<'_>> = rows.into_values().collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.peak.bytes));
+    rows
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use super::layout::{Page, Paint, columns, cut_end, cut_start, pad_end, pad_start};
 use crate::model::{CallNode, Mode, Process, Report, Site};
-use crate::{names, units};
+use crate::words::{names, units};
 
 const PERCENT_COLUMNS: usize = 6;
 const SIZE_COLUMNS: usize = 8;
@@ -185,7 +185,7 @@ pub(super) fn processes(page: &mut Page<'_>, report: &Report, most: usize, exits
             &amount(process.peak_rss_bytes),
         );
         page.line(&[(Paint::Plain, &figures), (Paint::Plain, &names::command(&process.argv))])?;
-        if let Some(end) = super::bad_end(&process.exit).filter(|_| exits) {
+        if let Some(end) = crate::words::exit::bad_end(&process.exit).filter(|_| exits) {
             let indent = " ".repeat(12);
             page.wrapped((Paint::Plain, &indent), &indent, (Paint::Red, &end))?;
         }

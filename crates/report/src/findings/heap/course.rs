@@ -8,10 +8,10 @@ use std::collections::HashSet;
 
 use deadweight_heap::{ProcessId, StackBytes};
 
-use super::Evidence;
-use crate::findings::growth;
-use crate::findings::shape::{has_settled, steady_growth};
-use crate::units;
+use crate::attribution::work::samples_of_work;
+use crate::findings::evidence::Evidence;
+use crate::findings::shape::{has_settled, pace, steady_growth};
+use crate::words::units;
 
 /// What the stacks had at the peak must exceed what they had in the snapshot by one part in so many to matter.
 const MORE_PART: u64 = 10;
@@ -39,7 +39,7 @@ pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackByt
     let answer = rows.process(index);
     let history = &answer.history;
     let mut level = history.series(|stack| wanted.contains(&stack.0));
-    level.truncate(growth::samples_of_work(answer));
+    level.truncate(samples_of_work(answer));
     level.truncate(end_of_growth(&level));
     let of_stacks = rows
         .list
@@ -109,7 +109,7 @@ impl Course {
     /// `What was allocated for it grew by 3.20 MiB a second over 7.10 s.`
     pub(super) fn pace(&self) -> Option<String> {
         let line = steady_growth(&self.level, &self.allocated)?;
-        let pace = growth::pace(&line, self.width_seconds, self.level.len());
+        let pace = pace(&line, self.width_seconds, self.level.len());
         Some(format!("What was allocated for it grew steadily, {pace}."))
     }
 

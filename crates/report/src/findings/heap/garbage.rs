@@ -2,10 +2,12 @@
 
 use deadweight_heap::{CycleGroup, SnapshotAnswer, short_type};
 
+use super::advice;
 use super::course::{self, AtPeak};
-use super::{Evidence, MOST, advice, by_process, chain, found, of_peak, severity};
+use crate::findings::evidence::{Evidence, by_process, of_peak};
+use crate::findings::finding::{MOST, chain, found, severity};
 use crate::model::{Finding, FindingKind, Report};
-use crate::units;
+use crate::words::units;
 
 /// Garbage in the snapshot of each process that tells most about the peak.
 pub(super) fn collectable(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {

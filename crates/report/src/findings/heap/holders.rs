@@ -7,9 +7,11 @@
 use deadweight_heap::{Holder, HolderSeries, SnapshotAnswer, Step, holders_over_time, short_type};
 
 use super::course::{self, AtPeak, Course};
-use super::{Evidence, MOST, advice, chain, found, garbage, has_grown, severity};
+use super::{advice, garbage};
+use crate::findings::evidence::Evidence;
+use crate::findings::finding::{MOST, chain, found, has_grown, severity};
 use crate::model::{Finding, FindingKind, Report, Severity};
-use crate::units;
+use crate::words::units;
 
 /// A holder must have been seen growing this often: two points may be chance.
 const POINTS: usize = 3;

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use deadweight_heap::{Allocator, ProcessId, SnapshotAnswer, StackBytes, StackId, Step, rise, short_type};
 
 use super::course;
+use super::garbage;
 use super::holders::edges;
-use super::{Evidence, MOST, by_process, chain, found, garbage, has_grown, severity};
+use crate::attribution::rows::Row;
+use crate::findings::evidence::{Evidence, by_process};
+use crate::findings::finding::{MOST, chain, found, has_grown, severity};
 use crate::model::{Finding, FindingKind, Line, Link, Report};
-use crate::sites::Row;
-use crate::{names, units};
+use crate::words::{names, units};
 
 /// It must have been seen growing this often: two points may be chance.
 const POINTS: usize = 3;

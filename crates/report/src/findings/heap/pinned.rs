@@ -15,9 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use deadweight_analysis::{Moment, ProcessId, Survivors};
 use deadweight_heap::{Allocator, StackBytes, StackId};
 
-use super::{Evidence, by_process, found, severity};
+use crate::findings::evidence::{Evidence, by_process};
+use crate::findings::finding::{found, severity};
 use crate::model::{Finding, FindingKind, Line, Report};
-use crate::{names, units};
+use crate::words::{names, units};
 
 /// Less growth of slack is what a busy heap has anyway.
 const LEAST: u64 = 16 << 20;

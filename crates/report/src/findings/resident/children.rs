@@ -6,10 +6,12 @@
 
 use deadweight_analysis::Amount;
 
-use super::super::{finding, heap::Evidence};
+use crate::attribution::rows::{By, Row};
+use crate::build::ledger;
+use crate::findings::evidence::Evidence;
+use crate::findings::finding::finding;
 use crate::model::{Finding, FindingKind, Process, Report, Severity};
-use crate::sites::{By, Row};
-use crate::{ledger, names, units};
+use crate::words::{names, units};
 
 /// Children with less are no finding.
 const LEAST: u64 = 64 << 20;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::names;
-use crate::sites::{Row, Rows};
-use crate::units;
+use crate::attribution::rows::{Row, Rows};
+use crate::words::names;
+use crate::words::units;
 
 /// Smaller blocks are too many to mean anything.
 const SMALLEST: u64 = 4 << 20;

@@ -3,10 +3,10 @@
 use std::io;
 
 use super::super::layout::{Page, Paint, columns, pad_start};
-use super::{SIZE, amount, field, fields, objects, sites, tails, times};
+use super::fields::{SIZE, amount, field, fields, objects, sites, tails, times};
 use crate::heap::{CycleRow, HeapReport};
 use crate::model::Link;
-use crate::{names, units};
+use crate::words::{names, units};
 
 /// `DataFrame.ww → Accessor._dataframe → DataFrame`.
 fn around(cycle: &[Link]) -> String {

@@ -6,8 +6,9 @@ use std::io::{self, Write};
 use deadweight_analysis::{Analysis, FrameName, ProcessAnswer};
 use serde::Serialize;
 
-use crate::collapsed::{self, What};
-use crate::names;
+use crate::attribution::frames::frames as frames_of;
+use crate::export::collapsed::What;
+use crate::words::names;
 
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
 
@@ -77,7 +78,7 @@ fn profile<'a>(process: &'a ProcessAnswer, what: What, frames: &mut Frames<'a>) 
     for (index, amounts) in process.amounts.iter().enumerate() {
         let bytes = what.bytes(amounts);
         if bytes > 0 {
-            let stack = collapsed::frames(process, index);
+            let stack = frames_of(process, index);
             samples.push(stack.into_iter().rev().map(|frame| frames.index(frame)).collect());
             weights.push(bytes);
         }

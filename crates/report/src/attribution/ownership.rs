@@ -18,6 +18,8 @@ use std::path::PathBuf;
 
 use deadweight_analysis::FrameName;
 
+use crate::words::library_path::{Installed, library_part, library_start};
+
 /// Whose code a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Owner {
@@ -34,46 +36,6 @@ enum Owner {
 pub(crate) struct Ownership<'a> {
     roots: Vec<String>,
     known: HashMap<&'a str, Owner>,
-}
-
-/// Whether a folder's name is `python3.11`, `python3.13t` or the like.
-fn is_python_folder(name: &str) -> bool {
-    let version = name.strip_prefix("python3.").or_else(|| name.strip_prefix("pypy3."));
-    version.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-}
-
-/// Whether a folder's name is that of the standard library as a zip file, `python311.zip`.
-fn is_python_zip(name: &str) -> bool {
-    name.strip_prefix("python3")
-        .and_then(|rest| rest.strip_suffix(".zip"))
-        .is_some_and(|version| !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// Where in a path the part below the folder of installed packages or of the standard library begins, and which
-/// of the two it is. `None` if the file belongs to neither.
-fn library_part(file: &str) -> Option<(usize, Owner)> {
-    let mut found = None;
-    let mut start = 0;
-    let mut last = "";
-    for part in file.split('/') {
-        let next = start + part.len() + 1;
-        if next > file.len() {
-            break; // the file's own name is no folder
-        }
-        if part == "site-packages" || part == "dist-packages" {
-            found = Some((next, Owner::Library));
-        } else if (matches!(last, "lib" | "lib64") && is_python_folder(part)) || is_python_zip(part) {
-            found = Some((next, Owner::Standard));
-        }
-        last = part;
-        start = next;
-    }
-    found.filter(|(at, _)| *at < file.len())
-}
-
-/// Where in a path the part below `site-packages` or below the standard library's folder begins.
-pub(crate) fn library_start(file: &str) -> Option<usize> {
-    library_part(file).map(|(start, _)| start)
 }
 
 /// The installed package that a file belongs to: the first name below `site-packages`.
@@ -122,7 +84,11 @@ impl<'a> Ownership<'a> {
             file if self.roots.iter().any(below) && !file.starts_with('<') => Owner::User,
             file if file.starts_with("<frozen ") => Owner::Standard,
             file if file.starts_with('<') => Owner::Generated,
-            file => library_part(file).map_or(Owner::User, |(_, owner)| owner),
+            file => match library_part(file) {
+                Some((_, Installed::Package)) => Owner::Library,
+                Some((_, Installed::Standard)) => Owner::Standard,
+                None => Owner::User,
+            },
         };
         self.known.insert(frame.file, owner);
         owner

@@ -6,8 +6,8 @@ use deadweight_analysis::Analysis;
 use inferno::flamegraph::color::{BackgroundColor, BasicPalette};
 use inferno::flamegraph::{Options, Palette, from_lines};
 
-use crate::collapsed::{self, What};
-use crate::{names, units};
+use crate::export::collapsed::{self, What};
+use crate::words::{names, units};
 
 /// Frames narrower than this share of the picture, in percent, are left out.
 pub(crate) const NARROWEST_PERCENT: f64 = 0.1;

@@ -4,7 +4,7 @@ use deadweight_analysis::manifest::Manifest;
 use deadweight_analysis::{Analysis, ProcessAnswer, Tail, UNCAUGHT_MEMORY_ERROR};
 
 use crate::model::Process;
-use crate::{names, units};
+use crate::words::{names, units};
 
 /// Whether everything that the process did while it was recorded is there.
 pub(crate) fn is_whole(process: &ProcessAnswer) -> bool {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use deadweight_analysis::{Analysis, FrameName, ProcessAnswer, StackAmounts, StackId};
+use deadweight_analysis::{Analysis, FrameName, StackAmounts};
 
-use crate::names;
+use crate::attribution::frames::frames;
+use crate::words::names;
 
 /// Which memory a picture of stacks shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -59,17 +60,6 @@ pub(crate) fn lines(analysis: &Analysis, what: What) -> BTreeMap<String, u64> {
         }
     }
     lines
-}
-
-/// The frames of a stack, innermost first, never none.
-pub(crate) fn frames(process: &ProcessAnswer, index: usize) -> Vec<FrameName<'_>> {
-    let id = StackId(u32::try_from(index).unwrap_or(u32::MAX));
-    let frames: Vec<_> = process.stacks.frames(id).collect();
-    if frames.is_empty() {
-        vec![names::UNKNOWN]
-    } else {
-        frames
-    }
 }
 
 /// A frame's text: `function (file:line)`, or only the function where there is no file.

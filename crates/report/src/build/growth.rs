@@ -10,11 +10,11 @@ use std::collections::HashMap;
 
 use deadweight_analysis::{Analysis, FrameName, History};
 
-use crate::build::seconds_between;
-use crate::findings::samples_of_work;
+use crate::attribution::rows::Rows;
+use crate::attribution::work::samples_of_work;
+use crate::build::clock::seconds_between;
 use crate::model::{Growth, Site};
-use crate::names;
-use crate::sites::Rows;
+use crate::words::names;
 
 /// How often the work is looked at, at equal distances.
 const LOOKS: usize = 120;

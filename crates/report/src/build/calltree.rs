@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use deadweight_analysis::FrameName;
 
+use crate::attribution::rows::Rows;
 use crate::model::CallNode;
-use crate::names;
-use crate::sites::Rows;
+use crate::words::names;
 
 /// Children below this share of the peak are left out: one part in a hundred.
 const SMALLEST_PART: u64 = 100;

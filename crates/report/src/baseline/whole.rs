@@ -1,7 +1,7 @@
 //! Whether a capture can be judged at all.
 
 use crate::model::{FindingKind, Report};
-use crate::names;
+use crate::words::names;
 
 /// Why the end of the run is not known; `None` if it is.
 pub(crate) fn unseen_end(name: &str, report: &Report) -> Option<String> {

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crate::timeline::TimelineView;
-use crate::{names, units};
+use crate::model::TimelineView;
+use crate::words::{names, units};
 
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 420.0;

@@ -147,7 +147,7 @@ pub(crate) fn program(argv: &[String]) -> String {
 /// The part of a path that tells a person where it is: below the folder of the run, below `site-packages`, below
 /// the standard library, or else all of it.
 pub(crate) fn short_path<'a>(file: &'a str, cwd: Option<&str>) -> &'a str {
-    if let Some(start) = crate::ownership::library_start(file) {
+    if let Some(start) = crate::words::library_path::library_start(file) {
         return &file[start..];
     }
     let below = cwd

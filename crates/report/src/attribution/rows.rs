@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use deadweight_analysis::{Amount, Analysis, FrameName, ProcessAnswer, ProcessId, StackAmounts};
 
-use crate::collapsed;
+use crate::attribution::frames::frames;
+use crate::attribution::ownership::Ownership;
 use crate::model::Site;
-use crate::names;
-use crate::ownership::Ownership;
+use crate::words::names;
 
 /// One stack of one process with the lines that it counts for.
 pub(crate) struct Row<'a> {
@@ -67,7 +67,7 @@ impl<'a> Rows<'a> {
                 if *amounts == StackAmounts::default() {
                     continue;
                 }
-                let frames = collapsed::frames(answer, stack);
+                let frames = frames(answer, stack);
                 let user_depth = ownership.user_frame(&frames);
                 list.push(Row {
                     process,
@@ -99,7 +99,7 @@ impl<'a> Rows<'a> {
 
     /// The frames of a row, innermost first.
     pub(crate) fn frames(&self, row: &Row<'a>) -> Vec<FrameName<'a>> {
-        collapsed::frames(&self.analysis.processes[row.process], row.stack)
+        frames(&self.analysis.processes[row.process], row.stack)
     }
 
     /// The process of a row.
