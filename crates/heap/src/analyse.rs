@@ -1,19 +1,34 @@
 //! From a snapshot's files to its answer.
 
+pub(crate) mod chain;
+pub(crate) mod components;
+pub(crate) mod cycles;
+mod dominators;
+pub(crate) mod holders;
+pub(crate) mod paths;
+pub(crate) mod reach;
+pub(crate) mod retained;
+pub(crate) mod sites;
+pub(crate) mod tails;
+mod unowned;
+
+#[cfg(test)]
+mod oracle;
+
 use std::cmp::Reverse;
 
 use deadweight_capture::Cause;
 use deadweight_capture::read::{HeapFiles, ProcessId};
 use rustc_hash::FxHashMap;
 
+use crate::Error;
+use crate::analyse::cycles::Island;
+use crate::analyse::dominators::{Virtual, dominators};
+use crate::analyse::reach::{Reach, Realm, reach};
+use crate::analyse::retained::{Tree, own};
 use crate::answer::{Amount, GarbageType, SnapshotAnswer, TypeAmount, Unowned};
-use crate::build::{Built, Keep, Places, build};
-use crate::cycles::{self, Island};
-use crate::dominators::{Virtual, dominators};
 use crate::graph::{COLLECTED, Graph, Inside};
-use crate::reach::{Reach, Realm, reach};
-use crate::retained::{Tree, own};
-use crate::{Error, components, holders, unowned};
+use crate::read::{Built, Keep, Places, build};
 
 /// So many types are listed.
 const MOST_TYPES: usize = 50;

@@ -1,5 +1,7 @@
 //! What the analysis of a snapshot answers: plain data, nothing rounded, ready for any view.
 
+pub mod asked;
+
 use deadweight_capture::read::ProcessId;
 use deadweight_capture::{Allocator, Cause, StackId};
 

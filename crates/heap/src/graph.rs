@@ -4,11 +4,14 @@
 //! are no object's own memory, then *relays*: addresses that an object and native blocks both hold, without any
 //! block known there.
 
+pub(crate) mod label;
+pub(crate) mod names;
+
 use deadweight_capture::{RootKind, StackId, StringId};
 use rustc_hash::FxHashMap;
 
-use crate::label::Label;
-use crate::names::Names;
+use crate::graph::label::Label;
+use crate::graph::names::Names;
 
 /// The collector tracks the object.
 pub(crate) const TRACKED: u8 = 1;
@@ -140,7 +143,7 @@ impl Graph {
     /// The name of a node's type, or what it is.
     pub fn type_name(&self, node: u32) -> &str {
         match self.types.get(node as usize) {
-            Some(&NO_TYPE) | None => crate::names::NATIVE,
+            Some(&NO_TYPE) | None => crate::graph::names::NATIVE,
             Some(&number) => self.names.type_name(number),
         }
     }

@@ -32,56 +32,29 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
 )]
 
-mod address;
 mod analyse;
 mod answer;
-mod blocks;
-mod buffers;
-mod build;
-mod census;
-mod chain;
-mod components;
-mod cycle_parts;
-mod cycles;
-mod dominators;
+mod ask;
 mod error;
 mod graph;
 mod growth;
-mod heapsnapshot;
-mod held;
-mod holders;
-mod label;
-mod leaves;
-mod names;
-mod objects;
-mod paths;
-mod reach;
-mod retained;
-mod sites;
-mod tails;
-mod type_names;
-mod unowned;
-mod view;
-mod weight;
-
-#[cfg(test)]
-mod oracle;
+mod read;
 
 pub use analyse::{Heap, analyse_heap, analyse_within};
+pub use answer::asked::{
+    CycleAnswer, CyclePart, HeldPath, Located, Neighbour, Object, ObjectAnswer, Referrer, Standing, Tail, TypeAnswer,
+    TypeCensus,
+};
 pub use answer::{
     Amount, CycleGroup, Elements, GarbageType, Holder, SnapshotAnswer, StackBytes, Step, TypeAmount, Unexplained,
     Unowned,
 };
+pub use ask::NoObject;
 // For deadweight-report, which may not depend on the capture crate itself.
 pub use deadweight_capture::{
     Allocator, Cause, StackId,
     read::{HeapFiles, ProcessId},
 };
 pub use error::Error;
+pub use graph::names::short_type;
 pub use growth::{HolderSeries, holders_over_time, rise};
-pub use names::short_type;
-pub use objects::NoObject;
-pub use view::{
-    CycleAnswer, CyclePart, HeldPath, Located, Neighbour, Object, ObjectAnswer, Referrer, Standing, Tail, TypeAnswer,
-    TypeCensus,
-};

@@ -9,13 +9,13 @@ use std::collections::BinaryHeap;
 
 use rustc_hash::FxHashMap;
 
+use crate::analyse::chain::{self, Link};
+use crate::analyse::retained::{Split, Tree};
+use crate::analyse::sites;
 use crate::answer::{Amount, CycleGroup, StackBytes};
-use crate::chain::{self, Link};
 use crate::graph::Graph;
-use crate::label::{Kind, Label};
-use crate::names::is_builtin;
-use crate::retained::{Split, Tree};
-use crate::sites;
+use crate::graph::label::{Kind, Label};
+use crate::graph::names::is_builtin;
 
 /// At most so many groups are listed; the amounts of the others are in the sum of all.
 const MOST_GROUPS: usize = 100;

@@ -11,10 +11,10 @@ use deadweight_capture::read::HeapFiles;
 use deadweight_capture::{EdgeLabel, Event};
 
 use crate::Error;
-use crate::address::{AddressIndex, Pages};
-use crate::census::{ObjectRecord, Source, Sources, each_event};
 use crate::graph::Inside;
-use crate::label::Label;
+use crate::graph::label::Label;
+use crate::read::address::{AddressIndex, Pages};
+use crate::read::events::{ObjectRecord, Source, Sources, each_event};
 
 /// So many leaves of one type get a node: they may be what a container is known for.
 const FEWEST_NODE: u32 = 4;

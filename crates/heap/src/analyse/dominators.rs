@@ -4,8 +4,8 @@
 //! Realms are kept apart: a reference out of garbage keeps nothing alive, so edges between realms do not count. Each
 //! realm hangs under a virtual node of its own, and all of them under one root.
 
+use crate::analyse::reach::Realm;
 use crate::graph::Graph;
-use crate::reach::Realm;
 
 /// Stands for a node that is not in the tree.
 pub(crate) const NOT_THERE: u32 = u32::MAX;

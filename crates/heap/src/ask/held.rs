@@ -9,16 +9,16 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use crate::analyse::Heap;
+use crate::analyse::chain;
+use crate::analyse::holders::is_namespace;
+use crate::analyse::paths::{Labels, Paths};
+use crate::analyse::retained::outermost;
+use crate::analyse::sites;
+use crate::analyse::tails::Tails;
 use crate::answer::Amount;
-use crate::chain;
+use crate::answer::asked::{HeldPath, Referrer, TypeAnswer, TypeCensus};
+use crate::graph::label::{Kind, Label};
 use crate::graph::{Graph, NO_TYPE};
-use crate::holders::is_namespace;
-use crate::label::{Kind, Label};
-use crate::paths::{Labels, Paths};
-use crate::retained::Tree;
-use crate::sites;
-use crate::tails::Tails;
-use crate::view::{HeldPath, Referrer, TypeAnswer, TypeCensus};
 
 /// Dictionaries with more entries have keys that are places, unless they hold names of the program.
 const LARGE_DICT: usize = 64;
@@ -60,7 +60,7 @@ impl Heap {
     }
 
     fn count(&self, row: &mut TypeCensus, node: u32) {
-        use crate::view::Standing::{Garbage, Uncollectable};
+        use crate::answer::asked::Standing::{Garbage, Uncollectable};
         row.retained.objects += 1;
         row.bytes = row.bytes.saturating_add(self.graph.sizes[node as usize]);
         row.unreachable += u64::from(matches!(self.standing(node), Garbage | Uncollectable));
@@ -265,21 +265,6 @@ fn is_one_of<'a>(graph: &'a Graph, kinds: &'a [u32]) -> impl Fn(u32) -> bool + C
 fn add(sum: &mut Amount, more: Amount) {
     sum.python_bytes = sum.python_bytes.saturating_add(more.python_bytes);
     sum.native_bytes = sum.native_bytes.saturating_add(more.native_bytes);
-}
-
-/// Which of the nodes are not inside of what another one of them retains.
-pub(crate) fn outermost(tree: &Tree, nodes: &[u32]) -> Vec<bool> {
-    let mut inside = vec![false; tree.order.len()];
-    let mut heads = vec![false; tree.order.len()];
-    for place in nodes.iter().filter_map(|&node| tree.place(node)) {
-        heads[place as usize] = true;
-    }
-    for at in 1..tree.order.len() {
-        let above = tree.idom[at] as usize;
-        inside[at] = inside[above] || heads[above];
-    }
-    let is_outer = |&node: &u32| tree.place(node).is_some_and(|place| !inside[place as usize]);
-    nodes.iter().map(is_outer).collect()
 }
 
 /// Which dictionaries are large and hold elements.

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 
 use deadweight_capture::RootKind;
 
-use crate::chain::Link;
+use crate::analyse::chain::Link;
+use crate::analyse::reach::Reach;
 use crate::graph::Graph;
-use crate::label::{Kind, Label};
-use crate::reach::Reach;
+use crate::graph::label::{Kind, Label};
 
 const NOBODY: u32 = u32::MAX;
 /// The outermost frame is so many references farther away than a module's dictionary.

@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use deadweight_capture::{Allocator, StackId};
 use rustc_hash::FxHashMap;
 
+use crate::analyse::chain::{self, Link};
+use crate::analyse::reach::Realm;
+use crate::analyse::retained::Tree;
 use crate::answer::{Amount, Step, Unexplained, Unowned};
-use crate::chain::{self, Link};
+use crate::graph::label::{Kind, Label};
 use crate::graph::{Counts, Graph, IMMORTAL, Mark, NATIVE, OBJECT_DOOR, PYTHON_BLOCK, TRACKED, UNEXPLAINED};
-use crate::label::{Kind, Label};
-use crate::reach::Realm;
-use crate::retained::Tree;
 
 /// Each list has at most so many entries.
 const MOST: usize = 200;

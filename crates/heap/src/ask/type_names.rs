@@ -1,7 +1,7 @@
 //! Types by the names that people give them.
 
 use crate::analyse::Heap;
-use crate::names::short_type;
+use crate::graph::names::short_type;
 
 /// So many similar names are offered.
 const MOST_NEAR: usize = 5;

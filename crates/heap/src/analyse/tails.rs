@@ -8,14 +8,14 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
+use crate::analyse::chain::{self, Link};
+use crate::analyse::paths::best_label;
+use crate::analyse::retained::{Split, Tree, own};
 use crate::answer::Amount;
-use crate::chain::{self, Link};
+use crate::answer::asked::Tail;
+use crate::graph::label::Kind;
+use crate::graph::names::short_type;
 use crate::graph::{Graph, NATIVE};
-use crate::label::Kind;
-use crate::names::short_type;
-use crate::paths::best_label;
-use crate::retained::{Split, Tree, own};
-use crate::view::Tail;
 
 /// Branches of one object that are looked at.
 const MOST_BRANCHES: usize = 40;

@@ -18,14 +18,15 @@ use deadweight_capture::{Allocator, Cause, EdgeLabel, Event};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Error;
-use crate::address::AddressIndex;
-use crate::blocks::{Block, Blocks};
-use crate::buffers;
-use crate::census::{Census, End, ObjectRecord, Source, Sources, each_event};
+use crate::graph::label::Label;
 use crate::graph::{Counts, Graph, Mark, NATIVE, NO_TYPE, OBJECT_DOOR, PYTHON_BLOCK, ROOT, TRACKED};
-use crate::label::Label;
-use crate::leaves::{Folded, Leaves};
-use crate::weight::Recording;
+use crate::read::address::AddressIndex;
+use crate::read::blocks::{Block, Blocks};
+use crate::read::buffers;
+use crate::read::census::{Census, End};
+use crate::read::events::{ObjectRecord, Source, Sources, each_event};
+use crate::read::leaves::{Folded, Leaves};
+use crate::read::weight::Recording;
 
 /// The smallest object: its stated size has no room for buffers below this.
 const SMALLEST_OBJECT: u64 = 16;

@@ -6,8 +6,8 @@
 
 use rustc_hash::FxHashSet;
 
-use crate::blocks::Blocks;
 use crate::graph::Graph;
+use crate::read::blocks::Blocks;
 
 /// Smaller blocks are not looked for.
 const SMALLEST: u64 = 512;

@@ -2,7 +2,7 @@
 
 use deadweight_capture::{Allocator, StackId};
 
-use crate::census::{BlockRecord, ObjectRecord};
+use crate::read::events::{BlockRecord, ObjectRecord};
 
 /// A block of Python's doors that begins at most so far before an object is the object's own memory, even if the
 /// snapshot states another prefix.

@@ -13,15 +13,15 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
+use crate::analyse::chain;
+use crate::analyse::paths::Paths;
+use crate::analyse::reach::Reach;
+use crate::analyse::retained::{Split, Tree, own};
+use crate::analyse::sites;
 use crate::answer::{Amount, Elements, Holder};
-use crate::chain;
+use crate::graph::label::{Kind, Label};
+use crate::graph::names::is_builtin;
 use crate::graph::{Graph, NATIVE, NO_TYPE};
-use crate::label::{Kind, Label};
-use crate::names::is_builtin;
-use crate::paths::Paths;
-use crate::reach::Reach;
-use crate::retained::{Split, Tree, own};
-use crate::sites;
 
 /// Smaller holders are not listed.
 const SMALLEST: u64 = 256 << 10;

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use crate::components;
-use crate::dominators::{Virtual, dominators};
+use crate::analyse::components;
+use crate::analyse::dominators::{Virtual, dominators};
+use crate::analyse::reach::{Realm, reach};
+use crate::analyse::retained::{Tree, outermost};
+use crate::graph::label::{Kind, Label};
 use crate::graph::{Counts, Graph, IMMORTAL, NATIVE, NO_TYPE, TRACKED};
-use crate::label::{Kind, Label};
-use crate::reach::{Realm, reach};
-use crate::retained::Tree;
 
 /// Nodes without a type, all of them objects, with these edges; sizes are powers of two, so sums tell who is in.
 fn graph(nodes: usize, edges: &[(u32, u32, bool)], flags: &[u8]) -> Graph {
@@ -97,7 +97,7 @@ proptest! {
         let expected: Vec<bool> = chosen.iter().map(|&node| all.contains(&node) && chosen.iter().all(|&other| {
             other == node || !all.contains(&other) || closure(&graph, &roots, Some(other)).contains(&node)
         })).collect();
-        prop_assert_eq!(crate::held::outermost(&tree, &chosen), expected);
+        prop_assert_eq!(outermost(&tree, &chosen), expected);
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use deadweight_capture::StackId;
 use rustc_hash::FxHashMap;
 
+use crate::analyse::retained::Tree;
 use crate::answer::StackBytes;
 use crate::graph::Graph;
-use crate::retained::Tree;
 
 /// Each list has at most so many stacks.
 const MOST_STACKS: usize = 50;

@@ -5,13 +5,13 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use crate::analyse::Heap;
+use crate::analyse::chain::{self, Link};
+use crate::analyse::cycles::{self, Island};
+use crate::analyse::retained::Split;
+use crate::analyse::tails::Tails;
+use crate::answer::asked::{CycleAnswer, CyclePart};
 use crate::answer::{Amount, CycleGroup};
-use crate::chain::{self, Link};
-use crate::cycles::{self, Island};
 use crate::graph::TRACKED;
-use crate::retained::Split;
-use crate::tails::Tails;
-use crate::view::{CycleAnswer, CyclePart};
 
 const INSTANCES: usize = 10;
 const TAILS: usize = 4;

@@ -16,11 +16,11 @@ use deadweight_capture::StringId;
 use rustc_hash::FxHashMap;
 
 use crate::analyse::Heap;
-use crate::chain;
+use crate::analyse::chain;
+use crate::analyse::reach::Realm;
 use crate::graph::NATIVE;
-use crate::label::{Kind, Label};
-use crate::names::NATIVE as NATIVE_NAME;
-use crate::reach::Realm;
+use crate::graph::label::{Kind, Label};
+use crate::graph::names::NATIVE as NATIVE_NAME;
 
 const META: &str = r#"{"snapshot":{"meta":{
 "node_fields":["type","name","id","self_size","edge_count","trace_node_id","detachedness"],
@@ -145,7 +145,7 @@ impl Heap {
     fn tops(&self) -> [Vec<u32>; 4] {
         let after_roots = self.graph.roots.len().min(self.reach.live_roots.len());
         let (_, alive) = self.reach.live_roots.split_at(after_roots);
-        let all = |realm: Realm| crate::components::sources(&self.graph, &self.reach.realms, realm);
+        let all = |realm: Realm| crate::analyse::components::sources(&self.graph, &self.reach.realms, realm);
         [
             alive.to_vec(),
             all(Realm::Garbage).concat(),

@@ -3,15 +3,15 @@
 use std::cmp::Reverse;
 
 use crate::analyse::Heap;
+use crate::analyse::chain;
+use crate::analyse::cycles;
+use crate::analyse::paths::Paths;
+use crate::analyse::reach::Realm;
+use crate::analyse::sites;
+use crate::analyse::tails::Tails;
 use crate::answer::Amount;
-use crate::chain;
-use crate::cycles;
+use crate::answer::asked::{Located, Neighbour, Object, ObjectAnswer, Standing};
 use crate::graph::NATIVE;
-use crate::paths::Paths;
-use crate::reach::Realm;
-use crate::sites;
-use crate::tails::Tails;
-use crate::view::{Located, Neighbour, Object, ObjectAnswer, Standing};
 
 /// Nothing is found at an address that was asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,7 +45,7 @@ impl Heap {
 
     /// The object with this number in the file that [`Heap::write_heapsnapshot`] writes: `@number` in DevTools.
     pub fn object_numbered(&self, number: u64, most: usize) -> Option<ObjectAnswer> {
-        let node = u32::try_from(crate::heapsnapshot::node_of(number)?).ok()?;
+        let node = u32::try_from(crate::ask::heapsnapshot::node_of(number)?).ok()?;
         ((node as usize) < self.graph.len()).then(|| self.about(node, most))
     }
 
@@ -79,7 +79,7 @@ impl Heap {
             }
         }
         let mut references: Vec<Neighbour> = Vec::new();
-        let mut order: Vec<(u32, crate::label::Label)> = graph.edges(node).collect();
+        let mut order: Vec<(u32, crate::graph::label::Label)> = graph.edges(node).collect();
         let reference_count = order.len() as u64;
         order.sort_by_key(|&(to, label)| (Reverse(self.retained(to).bytes()), to, label));
         for (to, label) in order.into_iter().take(most) {

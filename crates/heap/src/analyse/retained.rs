@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::dominators::{Dominators, NOT_THERE};
+use crate::analyse::dominators::{Dominators, NOT_THERE};
 use crate::graph::{Graph, NATIVE, NO_TYPE, PYTHON_BLOCK};
 
 /// An amount of memory, by whose allocator it came from.
@@ -145,4 +145,19 @@ impl Tree {
         }
         sums
     }
+}
+
+/// Which of the nodes are not inside of what another one of them retains.
+pub(crate) fn outermost(tree: &Tree, nodes: &[u32]) -> Vec<bool> {
+    let mut inside = vec![false; tree.order.len()];
+    let mut heads = vec![false; tree.order.len()];
+    for place in nodes.iter().filter_map(|&node| tree.place(node)) {
+        heads[place as usize] = true;
+    }
+    for at in 1..tree.order.len() {
+        let above = tree.idom[at] as usize;
+        inside[at] = inside[above] || heads[above];
+    }
+    let is_outer = |&node: &u32| tree.place(node).is_some_and(|place| !inside[place as usize]);
+    nodes.iter().map(is_outer).collect()
 }

@@ -1,8 +1,8 @@
 //! Strongly connected components of one realm (Tarjan 1972, without recursion), and which of them nothing else in
 //! the realm leads to.
 
+use crate::analyse::reach::Realm;
 use crate::graph::Graph;
-use crate::reach::Realm;
 
 const UNSEEN: u32 = u32::MAX;
 

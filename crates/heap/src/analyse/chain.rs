@@ -7,8 +7,8 @@ use deadweight_capture::{RootKind, StringId};
 
 use crate::answer::Step;
 use crate::graph::Graph;
-use crate::label::{Kind, Label};
-use crate::names::{LOST, Names};
+use crate::graph::label::{Kind, Label};
+use crate::graph::names::{LOST, Names};
 
 /// Longer names and keys are cut off.
 const LONGEST_NAME: usize = 100;
