@@ -30,13 +30,16 @@ pub mod types;
 pub mod variables;
 
 mod array;
+mod body;
 mod code;
 mod dict;
+mod edge;
 mod instance;
 mod sequences;
+mod type_fields;
 
 pub use code::{closure, closure_name};
-pub use edges::{Edge, Label, NameRef};
+pub use edge::{Edge, Label, NameRef};
 pub use interpreters::Interpreters;
 pub use known::{Kind, Known};
 pub use types::TypeFacts;

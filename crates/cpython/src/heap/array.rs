@@ -3,8 +3,8 @@
 //! Offsets are those of `PyArrayObject_fields` and of the beginning of `PyArray_Descr`
 //! (numpy/_core/include/numpy/ndarraytypes.h), the same in NumPy 1 and 2 on 64 bits. `base` and `dtype` are found as words.
 
-use crate::heap::edges::{Edge, Label};
-use crate::heap::types::offset;
+use crate::heap::edge::{Edge, Label};
+use crate::heap::type_fields::offset;
 use crate::heap::{Context, names};
 use crate::memory::{Memory, is_plausible};
 

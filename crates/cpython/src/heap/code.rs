@@ -1,6 +1,6 @@
 //! Functions' closures, and caches of functions.
 
-use crate::heap::edges::{Edge, Label, fields};
+use crate::heap::edge::{Edge, Label, fields};
 use crate::heap::{Context, TypeFacts, variables};
 use crate::layout::VariablesLayout;
 use crate::memory::{Memory, is_plausible};

@@ -1,8 +1,8 @@
 //! Dicts: their keys, their values, and the tables of both.
 
 use crate::heap::Context;
-use crate::heap::edges::{Edge, Label};
-use crate::heap::types::{flags, offset};
+use crate::heap::edge::{Edge, Label};
+use crate::heap::type_fields::{flags, offset};
 use crate::layout::{AttributesLayout, KeysLayout};
 use crate::memory::{Memory, is_plausible};
 

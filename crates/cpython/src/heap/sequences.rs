@@ -1,7 +1,7 @@
 //! Lists, tuples, sets and deques.
 
 use crate::heap::Context;
-use crate::heap::edges::{Edge, Label};
+use crate::heap::edge::{Edge, Label};
 use crate::memory::{Memory, is_plausible};
 
 /// Longer ones are not believed.

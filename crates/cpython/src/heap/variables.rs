@@ -1,6 +1,6 @@
 //! Variables and evaluation stacks of frames, running or suspended.
 
-use crate::heap::edges::{Edge, Label, fields};
+use crate::heap::edge::{Edge, Label, fields};
 use crate::heap::{Context, Kind, sequences};
 use crate::layout::{FrameChain, StackTop, VariablesLayout};
 use crate::memory::{Memory, field, is_plausible};
