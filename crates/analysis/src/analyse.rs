@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use deadweight_capture::StackId;
 use deadweight_capture::read::{Capture, Tail};
 
-use crate::moment::{self, Moment};
-use crate::recordings::Recordings;
-use crate::region;
-use crate::replay::{Process, Replay, Tree};
-use crate::stream::{Reading, Stream};
+use crate::answer::ledger::Moment;
+use crate::ledger;
+use crate::read::Recordings;
+use crate::read::{Reading, Stream};
+use crate::replay::{self, Process, Replay, Tree};
 use crate::{Analysis, Error, ProcessAnswer, StackAmounts};
 
 /// Replays a whole capture. Of a program that still runs, it is the state of this moment.
@@ -54,13 +54,13 @@ fn read(capture: &Capture, functions: &[String]) -> Result<(Recordings, Vec<Mome
     if let Err(newer @ deadweight_capture::Error::NewerVersion { .. }) = capture.manifest() {
         return Err(newer.into());
     }
-    let mut recordings = Recordings::new(Reading::Finished, region::functions(capture, functions));
+    let mut recordings = Recordings::new(Reading::Finished, replay::functions(capture, functions));
     if let Some(fold) = capture.fold() {
         recordings.load_fold(fold)?;
     }
     recordings.add(capture)?;
     let mut kin = Kin::default();
-    let moments = moment::each(capture.folder(), &mut recordings, |recordings, until| {
+    let moments = ledger::each(capture.folder(), &mut recordings, |recordings, until| {
         Ok(recordings.run(until, |replay, streams, at| kin.drained(replay, streams, at))?)
     })?;
     recordings.run(u64::MAX, |replay, streams, at| kin.drained(replay, streams, at))?;
@@ -151,7 +151,7 @@ fn process_answer(mut process: Process, stream: &Stream, tree: &Tree, warnings: 
     process.stacks.resolve();
     let gone = process.is_gone();
     let native = process.native();
-    let mut at_tree_peak = crate::weight::Weight::default();
+    let mut at_tree_peak = crate::replay::weight::Weight::default();
     let mut amounts: Vec<StackAmounts> = process
         .cells()
         .iter()

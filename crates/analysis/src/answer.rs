@@ -1,39 +1,18 @@
 //! What a replay answers: plain data, nothing rounded, ready for any view.
 
+pub(crate) mod amount;
+pub(crate) mod ledger;
+pub(crate) mod region;
+
 use deadweight_capture::read::{ProcessId, Tail};
 use deadweight_capture::wire::State;
 
 use deadweight_capture::StackId;
 
-use crate::moment::Moment;
-use crate::region::Region;
+use self::amount::Amount;
+use self::ledger::Moment;
+use self::region::Region;
 use crate::stacks::StackTree;
-
-/// An amount of memory. In a sampled run bytes and blocks are unbiased estimates.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Amount {
-    /// Bytes as the program asked for them.
-    pub bytes: u64,
-    /// Number of blocks.
-    pub blocks: u64,
-    /// Variance of `bytes`, in bytes squared; 0 in an exact run.
-    pub variance: u64,
-}
-
-impl Amount {
-    /// Standard error of `bytes`, in bytes; 0 in an exact run.
-    pub fn error_bytes(&self) -> u64 {
-        (self.variance as f64).sqrt().round() as u64
-    }
-}
-
-impl std::ops::AddAssign for Amount {
-    fn add_assign(&mut self, other: Amount) {
-        self.bytes = self.bytes.saturating_add(other.bytes);
-        self.blocks = self.blocks.saturating_add(other.blocks);
-        self.variance = self.variance.saturating_add(other.variance);
-    }
-}
 
 /// What came from one stack of one process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -18,9 +18,9 @@ use deadweight_capture::read::{Capture, FOLD_FILE, ProcessId};
 use deadweight_capture::wire::State;
 
 use crate::Error;
-use crate::recordings::Recordings;
-use crate::region::functions;
-use crate::stream::Reading;
+use crate::read::Reading;
+use crate::read::Recordings;
+use crate::replay::functions;
 
 /// How far before the present a fold stops.
 const MARGIN_NANOS: u64 = 50_000_000;
@@ -245,7 +245,7 @@ fn remove(capture: &Capture, recordings: &Recordings, dead: &HashSet<ProcessId>)
 
 /// Whether the writer has closed this segment for good.
 fn is_closed(path: &Path) -> bool {
-    let found = crate::stream::beginning(path);
+    let found = crate::read::beginning(path);
     matches!(found, Ok(Some(found)) if !matches!(found.header.state, State::Recording | State::Full))
 }
 

@@ -38,21 +38,18 @@
 
 mod analyse;
 mod answer;
-mod births;
 mod error;
 mod fold;
-mod moment;
-mod ranges;
-mod recordings;
-mod region;
+mod ledger;
+mod read;
 mod replay;
 mod stacks;
-mod stream;
-mod weight;
 
 pub use analyse::{analyse, analyse_with};
-pub use answer::{Amount, Analysis, Composition, History, Level, Peak, ProcessAnswer, Sample, StackAmounts};
-pub use births::births;
+pub use answer::amount::Amount;
+pub use answer::ledger::{Moment, Resident, Share, Survivors};
+pub use answer::region::{Region, RegionSource};
+pub use answer::{Analysis, Composition, History, Level, Peak, ProcessAnswer, Sample, StackAmounts};
 // For deadweight-report and the CLI: the report crate may not depend on the capture crate itself.
 pub use deadweight_capture::{
     StackId, UNCAUGHT_MEMORY_ERROR,
@@ -64,6 +61,6 @@ pub use deadweight_capture::{
 };
 pub use error::Error;
 pub use fold::{Folded, Folder};
-pub use moment::{Moment, Resident, Share, Survivors};
-pub use region::{Region, RegionSource, is_function_name};
+pub use read::births;
+pub use replay::is_function_name;
 pub use stacks::{FrameName, StackTree};

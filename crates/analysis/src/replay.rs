@@ -2,17 +2,20 @@
 
 mod history;
 mod process;
+mod ranges;
 mod regions;
 mod restore;
 mod tree;
+pub(crate) mod weight;
 
 use deadweight_capture::Event;
 use deadweight_capture::read::{Events, ProcessId};
 
-use crate::weight::Recording;
+use crate::replay::weight::Recording;
 use crate::{Composition, Peak};
 pub(crate) use process::Process;
-pub(crate) use regions::FunctionName;
+pub use regions::is_function_name;
+pub(crate) use regions::{FunctionName, functions};
 pub(crate) use tree::{Cell, Tree};
 
 /// Everything that is live, in all processes.

@@ -6,8 +6,8 @@ use deadweight_capture::read::Tail;
 use deadweight_capture::write::{Requests, SegmentInfo, SegmentWriter};
 use deadweight_capture::{Event, StackId, StackTotals};
 
+use crate::read::Stream;
 use crate::replay::{Process, Replay, Tree};
-use crate::stream::Stream;
 
 /// Room for one segment of the fold. A text that does not fit into one is left out.
 const SEGMENT_BYTES: usize = 4 << 20;

@@ -148,7 +148,7 @@ fn levels(live_bytes: u64, cells: &[Cell]) -> Vec<Level> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weight::itself;
+    use crate::replay::weight::itself;
 
     const ORIGIN: u64 = 1000;
 

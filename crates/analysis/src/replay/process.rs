@@ -9,9 +9,9 @@ use rustc_hash::FxBuildHasher;
 use super::history::Recorder;
 use super::regions::{Born, FunctionName, Regions};
 use super::tree::{Cell, Class, Parts, Tree};
-use crate::ranges::{Cut, Piece, Ranges};
+use crate::replay::ranges::{Cut, Piece, Ranges};
+use crate::replay::weight::{self, Recording, Weight};
 use crate::stacks::StackTree;
-use crate::weight::{self, Recording, Weight};
 
 /// A live block: 16 bytes, as there may be many millions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

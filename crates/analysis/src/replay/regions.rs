@@ -1,14 +1,19 @@
 //! What is known of a process's regions: those that the program enters itself, and functions that are treated as such.
 
+mod born;
+mod function_name;
 mod functions;
 mod track;
 
-use deadweight_capture::{Addr, Event, StackId, StringId};
+use deadweight_capture::Event;
 
-pub(crate) use self::functions::{FunctionName, Functions};
+pub(crate) use self::born::Born;
+pub use self::function_name::is_function_name;
+pub(crate) use self::function_name::{FunctionName, functions};
+use self::functions::Functions;
 use self::track::Track;
+use crate::replay::weight::Weight;
 use crate::stacks::StackTree;
-use crate::weight::Weight;
 use crate::{Region, RegionSource};
 
 /// All regions of one process. Track 0 has the program's own, track n the n-th function.
@@ -18,20 +23,6 @@ pub(crate) struct Regions {
     is_used: bool,
     own: Track,
     functions: Functions,
-}
-
-/// A block or a mapping that was just made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Born {
-    /// Where it begins.
-    pub addr: u64,
-    /// Whether it is a mapping.
-    pub mapping: bool,
-    pub stack: StackId,
-    pub weight: Weight,
-    /// What is live in the process, this included.
-    pub live: Weight,
-    pub nanos: u64,
 }
 
 impl Regions {
@@ -160,14 +151,5 @@ impl Regions {
         {
             self.functions.restore_inside(number, entered, code);
         }
-    }
-}
-
-/// Names of functions' regions come from the manifest, not from the capture's strings.
-const NO_NAME: StringId = StringId::EMPTY;
-
-impl From<(Addr, bool)> for track::Place {
-    fn from((addr, mapping): (Addr, bool)) -> track::Place {
-        track::Place { addr: addr.0, mapping }
     }
 }

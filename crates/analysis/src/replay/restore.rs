@@ -4,8 +4,8 @@ use deadweight_capture::Event;
 
 use super::process::{Block, Process};
 use super::tree::Tree;
-use crate::ranges::Piece;
-use crate::weight::Weight;
+use crate::replay::ranges::Piece;
+use crate::replay::weight::Weight;
 
 /// One event of a fold. `Position` is for whoever reads on.
 pub(super) fn restore(process: &mut Process, tree: &mut Tree, event: &Event<'_>) {

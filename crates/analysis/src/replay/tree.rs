@@ -7,7 +7,7 @@
 //! has still live what it had. So each event costs the same few additions, however many stacks there are.
 //! (The idea is that of memray's `HighWaterMarkAggregator`.)
 
-use crate::weight::Weight;
+use crate::replay::weight::Weight;
 
 /// Which part of the composition a block belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

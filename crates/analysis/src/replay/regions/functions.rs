@@ -6,53 +6,11 @@
 
 use deadweight_capture::{CodeId, StackId};
 
+use super::born::{Born, NO_NAME};
+use super::function_name::FunctionName;
 use super::track::Track;
-use super::{Born, NO_NAME};
+use crate::replay::weight::Weight;
 use crate::stacks::StackTree;
-use crate::weight::Weight;
-
-/// A function that is treated as a region.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct FunctionName {
-    /// As the user gave it.
-    text: String,
-    /// `/pkg/mod` of `pkg.mod:function`.
-    path: String,
-    /// Its qualified name.
-    qualified: String,
-}
-
-impl FunctionName {
-    /// Understands `module:function`; `None` if it is not that.
-    pub fn parse(text: &str) -> Option<FunctionName> {
-        let (module, function) = text.split_once(':')?;
-        let is_name = |name: &str| !name.is_empty() && name.split('.').all(|part| !part.is_empty());
-        (is_name(module) && is_name(function)).then(|| FunctionName {
-            text: text.to_owned(),
-            path: format!("/{}", module.replace('.', "/")),
-            qualified: function.to_owned(),
-        })
-    }
-
-    /// Whether the code of this file and this name is the function's. `plain`: code knows no more than its plain name
-    /// (before Python 3.11).
-    fn is(&self, file: &str, name: &str, plain: bool) -> bool {
-        let is_named = if plain {
-            self.qualified.rsplit('.').next() == Some(name)
-        } else {
-            // A function inside a function is `outer.<locals>.inner`.
-            name == self.qualified || name.replace(".<locals>", "") == self.qualified
-        };
-        if !is_named {
-            return false;
-        }
-        let Some(stem) = file.strip_suffix(".py") else {
-            return false;
-        };
-        let stem = stem.strip_suffix("/__init__").unwrap_or(stem);
-        self.path == "/__main__" || format!("/{stem}").ends_with(&self.path)
-    }
-}
 
 type OnStack = (u64, Option<CodeId>);
 

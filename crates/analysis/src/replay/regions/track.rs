@@ -10,8 +10,8 @@ use deadweight_capture::{Addr, CodeId, Event, RegionAmount, StringId};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-use super::Born;
-use crate::weight::Weight;
+use super::born::Born;
+use crate::replay::weight::Weight;
 use crate::{Region, RegionSource};
 
 /// Spans that are kept of each name: the longest ones.
@@ -24,6 +24,12 @@ const DEEPEST: usize = 1000;
 pub(super) struct Place {
     pub addr: u64,
     pub mapping: bool,
+}
+
+impl From<(Addr, bool)> for Place {
+    fn from((addr, mapping): (Addr, bool)) -> Place {
+        Place { addr: addr.0, mapping }
+    }
 }
 
 /// A region that was entered and not left.

@@ -7,9 +7,9 @@ use std::path::Path;
 use deadweight_capture::read::{Capture, ProcessFiles, ProcessId, SegmentHeader, Tail, segments};
 use deadweight_capture::{Error, Event};
 
+use crate::read::stream::{Reading, Stop, Stream, beginning};
+use crate::replay::weight::Recording;
 use crate::replay::{FunctionName, Replay};
-use crate::stream::{Reading, Stop, Stream, beginning};
-use crate::weight::Recording;
 
 /// Later than every process.
 const NOBODY: ProcessId = ProcessId {

@@ -1,9 +1,6 @@
 //! What is known of the regions of a process.
 
-use deadweight_capture::read::Capture;
-
-use crate::Amount;
-use crate::replay::FunctionName;
+use super::amount::Amount;
 
 /// Who says where a region begins and ends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -58,20 +55,4 @@ impl Region {
         let variance = self.kept.variance as f64 + self.freed.variance as f64;
         variance.sqrt().round() as u64
     }
-}
-
-/// Whether this is `module:function`, as a function that is treated as a region is named.
-pub fn is_function_name(text: &str) -> bool {
-    FunctionName::parse(text).is_some()
-}
-
-/// The functions that are treated as regions: those that the capture's manifest names, and `more`.
-pub(crate) fn functions(capture: &Capture, more: &[String]) -> Vec<FunctionName> {
-    let mut names = capture.manifest().map(|manifest| manifest.regions).unwrap_or_default();
-    for name in more {
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    names.iter().filter_map(|name| FunctionName::parse(name)).collect()
 }

@@ -2,7 +2,7 @@
 
 use deadweight_capture::looks::{AreaKind, ProcessLook};
 
-use super::Resident;
+use crate::answer::ledger::Resident;
 
 /// pymalloc passes larger blocks on to the C library (`SMALL_REQUEST_THRESHOLD` of `Objects/obmalloc.c`).
 pub(super) const LARGEST_PYMALLOC: u64 = 512;

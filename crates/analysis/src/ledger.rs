@@ -11,102 +11,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use deadweight_capture::looks::{self, AreaKind, FileKind, Look, MappedFile, ProcessLook};
-use deadweight_capture::read::ProcessId;
-use deadweight_capture::{Addr, MapKind, StackId};
+use deadweight_capture::{Addr, MapKind};
 
 use self::places::{Place, Places};
 use self::residency::Residency;
 use crate::Error;
-use crate::recordings::Recordings;
+use crate::answer::ledger::{Moment, Resident, Share, Survivors};
+use crate::read::Recordings;
 use crate::replay::{Process, Replay};
-
-/// Resident memory of a process tree by what it is, in bytes. The sum of all parts is [`Moment::total`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Resident {
-    /// Live blocks of Python's allocators, with what their allocators add to each.
-    pub python: u64,
-    /// Live blocks of the C library's, and anonymous mappings that the program made.
-    pub native: u64,
-    /// Standard error of `python + native`, and with the other sign of the slack; 0 in an exact run.
-    pub error: u64,
-    /// Freed, and kept by the C library in its main heap.
-    pub heap_slack: u64,
-    /// Freed, and kept by the C library in the arenas of threads.
-    pub arena_slack: u64,
-    /// Freed, and kept in pymalloc's arenas.
-    pub pymalloc_slack: u64,
-    /// Pages of programs and libraries.
-    pub code_files: u64,
-    /// Pages of other mapped files.
-    pub data_files: u64,
-    /// Memory made to be shared.
-    pub shared: u64,
-    /// Stacks of threads.
-    pub stacks: u64,
-    /// Deadweight's own.
-    pub deadweight: u64,
-    /// Anonymous memory of processes that were not recorded.
-    pub unrecorded: u64,
-    /// The rest.
-    pub unexplained: u64,
-}
-
-impl Resident {
-    /// Freed by the program and kept by an allocator.
-    pub fn slack(&self) -> u64 {
-        self.heap_slack + self.arena_slack + self.pymalloc_slack
-    }
-}
-
-/// A process's part.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Share {
-    /// Process id.
-    pub pid: u32,
-    /// Resident bytes, counted as in [`Moment::total`].
-    pub bytes: u64,
-}
 
 /// A process is still there for no longer than this after the end of its recording.
 const LONGEST_END_NANOS: u64 = 1_000_000_000;
-
-/// One moment.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Moment {
-    /// When, nanoseconds of `CLOCK_MONOTONIC`.
-    pub nanos: u64,
-    /// Resident memory of the tree; pages that processes share count once.
-    pub total: u64,
-    /// What it consisted of; `None` where what was live then is no longer in the capture.
-    pub resident: Option<Resident>,
-    /// The processes, the largest first.
-    pub processes: Vec<Share>,
-    /// Mapped files and shared memory that are no programs or libraries, the largest first.
-    pub files: Vec<MappedFile>,
-    /// Live bytes of Python's allocators, of the C library's and of mappings: what the program asked for.
-    pub live: [u64; 3],
-    /// There was no time for a closer look: it follows from the one before and what had grown since.
-    pub is_sketch: bool,
-    /// Of a sketch: what had grown and could not be explained; it is in `unexplained`.
-    pub undrawn: u64,
-    /// At some of the moments: who has small blocks in the C library's heaps, by process and stack.
-    pub survivors: Vec<Survivors>,
-}
-
-/// Small blocks of the C library's allocator that are live in its heaps and came from one stack.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Survivors {
-    /// Whose.
-    pub process: ProcessId,
-    /// From where.
-    pub stack: StackId,
-    /// How many, estimated.
-    pub blocks: f64,
-    /// Their bytes with what the allocator adds, estimated.
-    pub bytes: f64,
-    /// Blocks that were recorded.
-    pub recorded: u64,
-}
 
 /// Joins a look with what is live now. With `known` false, what was live then is not known any more.
 pub(crate) fn take(replay: &Replay, look: &Look, known: bool) -> Moment {
@@ -468,8 +383,9 @@ pub(crate) fn each(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weight::Recording;
-    use deadweight_capture::{Allocator, Event};
+    use crate::replay::weight::Recording;
+    use deadweight_capture::read::ProcessId;
+    use deadweight_capture::{Allocator, Event, StackId};
 
     const MIB: u64 = 1 << 20;
 

@@ -1,0 +1,22 @@
+//! What a track of regions is told of a block.
+
+use deadweight_capture::{StackId, StringId};
+
+use crate::replay::weight::Weight;
+
+/// A block or a mapping that was just made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Born {
+    /// Where it begins.
+    pub addr: u64,
+    /// Whether it is a mapping.
+    pub mapping: bool,
+    pub stack: StackId,
+    pub weight: Weight,
+    /// What is live in the process, this included.
+    pub live: Weight,
+    pub nanos: u64,
+}
+
+/// Names of functions' regions come from the manifest, not from the capture's strings.
+pub(super) const NO_NAME: StringId = StringId::EMPTY;
