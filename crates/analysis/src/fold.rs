@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use deadweight_capture::read::{Capture, FOLD_FILE, ProcessId};
+use deadweight_capture::read::{Capture, FOLD_FILE, ProcessId, SegmentHeader};
 use deadweight_capture::wire::State;
 
 use crate::Error;
@@ -245,8 +245,8 @@ fn remove(capture: &Capture, recordings: &Recordings, dead: &HashSet<ProcessId>)
 
 /// Whether the writer has closed this segment for good.
 fn is_closed(path: &Path) -> bool {
-    let found = crate::read::beginning(path);
-    matches!(found, Ok(Some(found)) if !matches!(found.header.state, State::Recording | State::Full))
+    let header = SegmentHeader::read(path);
+    header.is_ok_and(|header| !matches!(header.state, State::Recording | State::Full))
 }
 
 /// Whether a process with this id runs. Where that cannot be told, it does.

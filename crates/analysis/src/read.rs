@@ -6,4 +6,4 @@ mod stream;
 
 pub use births::births;
 pub(crate) use recordings::Recordings;
-pub(crate) use stream::{Reading, Stream, beginning};
+pub(crate) use stream::{Reading, Stream};

@@ -31,6 +31,7 @@
 #![cfg_attr(not(feature = "read"), no_std)]
 
 mod event;
+mod header;
 mod ids;
 mod linetable;
 pub mod varint;

@@ -9,6 +9,7 @@ mod regions;
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
+pub use crate::header::Requests;
 use crate::varint::{put, zigzag};
 use crate::wire::{self, State, frame_kind, tag};
 use crate::{Addr, Allocator, CodeId, Frame, LineTableKind, MapKind, StackId, StringId};
@@ -34,29 +35,6 @@ pub struct SegmentInfo {
     pub requests: Requests,
     /// Process id of the last heap snapshot's writer, or 0.
     pub snapshot_writer: u32,
-}
-
-/// Requests for heap snapshots from outside; see `docs/format.md`, Requests.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Requests {
-    /// How many there were.
-    pub asked: u32,
-    /// How many of these are answered.
-    pub answered: u32,
-    /// The last answer: the snapshot's number plus 1, or [`wire::ANSWER_IMPOSSIBLE`].
-    pub answer: u32,
-    /// How many of these the process has seen.
-    pub noticed: u32,
-}
-
-impl Requests {
-    /// None so far.
-    pub const NONE: Requests = Requests {
-        asked: 0,
-        answered: 0,
-        answer: 0,
-        noticed: 0,
-    };
 }
 
 /// The event did not fit: go on in a new segment.

@@ -1,34 +1,9 @@
 //! One segment: header, chunks, and the iterator over its events.
 
 use super::event::Decoder;
-use crate::wire::{self, State};
-use crate::write::Requests;
+use super::header::{SegmentHeader, u32_at, u64_at};
+use crate::wire;
 use crate::{Error, Event};
-
-/// What a segment's header says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SegmentHeader {
-    /// Process id.
-    pub pid: u32,
-    /// How many programs this process id had before.
-    pub incarnation: u32,
-    /// Number of the segment in its incarnation.
-    pub index: u32,
-    /// Whether every block is recorded.
-    pub exact: bool,
-    /// Sampling interval in bytes; 0 if exact.
-    pub interval_bytes: u64,
-    /// Blocks of at least so many bytes are always recorded in a sampled run.
-    pub always_bytes: u64,
-    /// `CLOCK_MONOTONIC` at the segment's start, nanoseconds.
-    pub start_nanos: u64,
-    /// What became of its writer.
-    pub state: State,
-    /// Requests for heap snapshots.
-    pub requests: Requests,
-    /// Process id of the last heap snapshot's writer, or 0.
-    pub snapshot_writer: u32,
-}
 
 /// How the events of a segment ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,14 +30,6 @@ pub struct Segment<'a> {
     first: usize,
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
-}
-
 /// All segments in a file; a segment that cannot be read ends the row with an error.
 pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Result<Segment<'_>, Error>> {
     let mut rest = bytes;
@@ -86,53 +53,10 @@ impl<'a> Segment<'a> {
     /// # Errors
     /// If the header is not one, is damaged, or is of a newer version.
     pub fn parse(bytes: &'a [u8]) -> Result<Segment<'a>, Error> {
-        if bytes.get(..wire::MAGIC.len()) != Some(&wire::MAGIC[..]) {
-            return Err(Error::BadMagic);
-        }
-        let short = Error::BadHeader { what: "it is cut off" };
-        let Some(version) = u32_at(bytes, 8) else {
-            return Err(short);
-        };
-        if version > wire::VERSION {
-            return Err(Error::NewerVersion {
-                found: version,
-                newest: wire::VERSION,
-            });
-        }
-        let Some(checked) = bytes.get(..wire::HEADER_CHECKED) else {
-            return Err(short);
-        };
-        if u32_at(bytes, wire::HEADER_CRC) != Some(crc32fast::hash(checked)) {
-            return Err(Error::BadHeader {
-                what: "its checksum is wrong",
-            });
-        }
-        let fields = || {
-            let header = SegmentHeader {
-                pid: u32_at(bytes, 24)?,
-                incarnation: u32_at(bytes, 28)?,
-                index: u32_at(bytes, 32)?,
-                exact: u32_at(bytes, 36)? == 1,
-                interval_bytes: u64_at(bytes, 40)?,
-                start_nanos: u64_at(bytes, 48)?,
-                state: State::from_wire(u32_at(bytes, wire::HEADER_STATE)?).unwrap_or_default(),
-                always_bytes: u64_at(bytes, wire::HEADER_ALWAYS)?,
-                requests: Requests {
-                    asked: u32_at(bytes, wire::HEADER_ASKED)?,
-                    answered: u32_at(bytes, wire::HEADER_ANSWERED)?,
-                    answer: u32_at(bytes, wire::HEADER_ANSWER)?,
-                    noticed: u32_at(bytes, wire::HEADER_NOTICED)?,
-                },
-                snapshot_writer: u32_at(bytes, wire::HEADER_WRITER)?,
-            };
-            Some((header, u32_at(bytes, 12)?, u64_at(bytes, 16)?))
-        };
-        let Some((header, first, size)) = fields() else {
-            return Err(short);
-        };
+        let (header, first, size) = SegmentHeader::parse(bytes)?;
         let size = usize::try_from(size).unwrap_or(usize::MAX).min(bytes.len());
         let first = first as usize;
-        if first < wire::HEADER_BYTES || first > size {
+        if first > size {
             return Err(Error::BadHeader {
                 what: "its size makes no sense",
             });
