@@ -6,7 +6,10 @@ mod buffers;
 mod build;
 mod census;
 mod events;
+mod fill;
 mod leaves;
+mod resolve;
 mod weight;
 
-pub(crate) use build::{Built, Keep, Places, build};
+pub(crate) use build::{Built, Keep, build};
+pub(crate) use resolve::Places;
