@@ -60,7 +60,7 @@ pub(crate) fn build(files: &HeapFiles, keep: Keep, most: u64) -> Result<Built, E
     let mut objects = std::mem::take(&mut census.objects);
     sort(&mut objects);
     number(objects.len() + census.leaves.len(), "objects")?;
-    let leaves = Leaves::new(std::mem::take(&mut census.leaves));
+    let leaves = Leaves::new(std::mem::take(&mut census.leaves), &objects);
     let mut folded = leaves.fold(files, &census.block_words, &mut objects)?;
     sort(&mut objects);
     let first_block = number(objects.len() + census.roots.len(), "objects")?;

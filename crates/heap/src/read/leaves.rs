@@ -102,11 +102,18 @@ pub(crate) struct Folded {
 }
 
 impl Leaves {
-    pub fn new(mut list: Vec<Leaf>) -> Leaves {
+    /// `objects` must be sorted by address. What is among them is no leaf: of a damaged snapshot the same object may come
+    /// twice, once in the form of a leaf, and each address must belong to one node.
+    pub fn new(mut list: Vec<Leaf>, objects: &[ObjectRecord]) -> Leaves {
         if !list.is_sorted_by_key(|leaf| leaf.addr) {
             list.sort_unstable_by_key(|leaf| leaf.addr);
         }
         list.dedup_by_key(|leaf| leaf.addr);
+        let mut objects = objects.iter().map(|object| object.addr).peekable();
+        list.retain(|leaf| {
+            while objects.next_if(|&addr| addr < leaf.addr).is_some() {}
+            objects.peek() != Some(&leaf.addr)
+        });
         Leaves {
             pages: Pages::new(list.iter().map(|leaf| leaf.addr)),
             fates: vec![NOT_FOUND; list.len()],
