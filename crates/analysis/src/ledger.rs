@@ -143,18 +143,21 @@ fn draw(replay: &Replay, look: &Look, kinds: [u64; 4], base: &Moment) -> Moment 
     }
     let has_data = moment.files.iter().any(|file| file.kind == FileKind::Data);
     if let Some(resident) = &mut moment.resident {
-        *(if has_data {
+        let of_files = if has_data {
             &mut resident.data_files
         } else {
             &mut resident.code_files
-        }) += files;
-        resident.shared += shared;
+        };
+        raise(of_files, files);
+        raise(&mut resident.shared, shared);
         let ([python, native, mapped], [python_before, native_before, mapped_before]) = (moment.live, base.live);
-        resident.python += take(python.saturating_sub(python_before));
-        resident.native += take((native + mapped).saturating_sub(native_before + mapped_before));
+        let not_python = native.saturating_add(mapped);
+        let not_python_before = native_before.saturating_add(mapped_before);
+        raise(&mut resident.python, take(python.saturating_sub(python_before)));
+        raise(&mut resident.native, take(not_python.saturating_sub(not_python_before)));
         // The main heap is touched as it grows: what is not live there was freed.
-        resident.heap_slack += take(more(3));
-        resident.unexplained += left;
+        raise(&mut resident.heap_slack, take(more(3)));
+        raise(&mut resident.unexplained, left);
         moment.undrawn = left;
     }
     moment
@@ -182,18 +185,28 @@ fn kinds_of(look: &Look) -> [u64; 4] {
     let mut kinds = [0; 4];
     let [anonymous, files, shared, heap] = &mut kinds;
     for process in &look.processes {
-        *anonymous += process.rest + process.areas.iter().map(|area| area.rss).sum::<u64>();
-        let heaps = process.areas.iter().filter(|area| area.kind == AreaKind::Heap);
-        *heap += heaps.map(|area| area.end.saturating_sub(area.start)).sum::<u64>();
+        raise(anonymous, process.rest);
+        for area in &process.areas {
+            raise(anonymous, area.rss);
+            if area.kind == AreaKind::Heap {
+                raise(heap, area.end.saturating_sub(area.start));
+            }
+        }
         for file in &process.files {
-            *(if file.kind == FileKind::Shared {
+            let of_kind = if file.kind == FileKind::Shared {
                 &mut *shared
             } else {
                 &mut *files
-            }) += file.rss;
+            };
+            raise(of_kind, file.rss);
         }
     }
     kinds
+}
+
+/// Adds to a sum of amounts from the capture, which may be anything.
+fn raise(sum: &mut u64, bytes: u64) {
+    *sum = sum.saturating_add(bytes);
 }
 
 fn resident(replay: &Replay, look: &Look) -> Resident {
@@ -208,12 +221,12 @@ fn resident(replay: &Replay, look: &Look) -> Resident {
                 FileKind::Shared => &mut all.shared,
                 FileKind::Deadweight => &mut all.deadweight,
             };
-            *part += counted(file.rss, file.pss);
+            raise(part, counted(file.rss, file.pss));
         }
         for area in &process.areas {
             match area.kind {
-                AreaKind::Stack => all.stacks += counted(area.rss, area.pss),
-                AreaKind::Deadweight => all.deadweight += counted(area.rss, area.pss),
+                AreaKind::Stack => raise(&mut all.stacks, counted(area.rss, area.pss)),
+                AreaKind::Deadweight => raise(&mut all.deadweight, counted(area.rss, area.pss)),
                 _ => {}
             }
         }
@@ -228,11 +241,12 @@ fn resident(replay: &Replay, look: &Look) -> Resident {
         match line {
             Some((own, line)) => {
                 places.add(&of_process(own, &line, process));
-                all.unexplained += process.rest;
+                raise(&mut all.unexplained, process.rest);
             }
             None => {
                 let heaps = process.areas.iter().filter(|area| Place::of(area.kind).is_some());
-                all.unrecorded += process.rest + heaps.map(|area| counted(area.rss, area.pss)).sum::<u64>();
+                raise(&mut all.unrecorded, process.rest);
+                heaps.for_each(|area| raise(&mut all.unrecorded, counted(area.rss, area.pss)));
             }
         }
     }
@@ -384,6 +398,7 @@ pub(crate) fn each(
 mod tests {
     use super::*;
     use crate::replay::weight::Recording;
+    use deadweight_capture::looks::Area;
     use deadweight_capture::read::ProcessId;
     use deadweight_capture::{Allocator, Event, StackId};
 
@@ -436,5 +451,46 @@ mod tests {
         // Long after it, the memory is something else's.
         let (live, resident) = sketch(end + 2_000_000_000);
         assert_eq!((live, resident.python), (0, 90 * MIB));
+    }
+
+    #[test]
+    fn amounts_that_no_machine_has_add_up_without_overflow() {
+        let most = |kind| Area {
+            kind,
+            start: 0,
+            end: u64::MAX,
+            rss: u64::MAX,
+            pss: u64::MAX,
+            uss: u64::MAX,
+            runs: Vec::new(),
+            unit: 0,
+        };
+        let file = |kind| MappedFile {
+            kind,
+            path: String::new(),
+            rss: u64::MAX,
+            pss: u64::MAX,
+        };
+        let process = ProcessLook {
+            rest: u64::MAX,
+            areas: [AreaKind::Heap, AreaKind::Stack, AreaKind::Stack, AreaKind::Deadweight]
+                .map(most)
+                .into(),
+            files: [FileKind::Code, FileKind::Code, FileKind::Shared, FileKind::Deadweight]
+                .map(file)
+                .into(),
+            ..ProcessLook::default()
+        };
+        let look = Look {
+            total: u64::MAX,
+            processes: vec![process.clone(), process],
+            ..Look::default()
+        };
+        let replay = Replay::default();
+        let base = take(&replay, &look, true);
+        let resident = base.resident.unwrap();
+        assert_eq!((resident.stacks, resident.unrecorded), (u64::MAX, u64::MAX));
+        let coarse = draw(&replay, &look, [u64::MAX; 4], &base);
+        assert_eq!(coarse.resident.unwrap().slack(), 0);
     }
 }

@@ -38,7 +38,9 @@ pub struct Resident {
 impl Resident {
     /// Freed by the program and kept by an allocator.
     pub fn slack(&self) -> u64 {
-        self.heap_slack + self.arena_slack + self.pymalloc_slack
+        self.heap_slack
+            .saturating_add(self.arena_slack)
+            .saturating_add(self.pymalloc_slack)
     }
 }
 

@@ -39,11 +39,15 @@ impl Place {
     pub fn occupied(self, size: u64) -> u64 {
         match self {
             Place::Pymalloc => {
-                let size = size.max(1).next_multiple_of(16);
+                let size = size.clamp(1, LARGEST_PYMALLOC).next_multiple_of(16);
                 size + size / 256
             }
             Place::Other if size >= SMALLEST_MAPPED => size.saturating_add(16).div_ceil(PAGE).saturating_mul(PAGE),
-            _ => size.saturating_add(8).next_multiple_of(16).max(32),
+            _ => size
+                .saturating_add(8)
+                .checked_next_multiple_of(16)
+                .unwrap_or(size)
+                .max(32),
         }
     }
 }
@@ -153,7 +157,7 @@ impl Places {
         all.heap_slack = heap_slack;
         all.arena_slack = malloc_slack.saturating_sub(heap_slack);
         all.pymalloc_slack = slack(pymalloc).round() as u64;
-        all.unexplained += slack(other).round() as u64;
+        all.unexplained = all.unexplained.saturating_add(slack(other).round() as u64);
         all.python = (malloc.python + pymalloc.python + other.python).round() as u64;
         all.native = (malloc.native + pymalloc.native + other.native).round() as u64;
         all.error = self.variance.max(0.0).sqrt().round() as u64;
@@ -200,5 +204,8 @@ mod tests {
         assert_eq!(Place::Heap.occupied(25), 48);
         assert_eq!(Place::Pymalloc.occupied(33), 48);
         assert_eq!(Place::Other.occupied(1 << 20), (1 << 20) + 4096);
+        for place in [Place::Heap, Place::MallocArena, Place::Pymalloc, Place::Other] {
+            let _ = place.occupied(u64::MAX); // a damaged capture's
+        }
     }
 }

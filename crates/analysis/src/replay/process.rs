@@ -177,7 +177,7 @@ impl Process {
             }
             Entry::Occupied(mut entry) => {
                 let before = entry.insert(block);
-                self.unseen_frees += 1;
+                self.unseen_frees = self.unseen_frees.saturating_add(1);
                 self.drop_block(tree, addr, before);
             }
         }

@@ -125,14 +125,14 @@ impl Census {
                 allocator,
             } => self.blocks.push(BlockRecord {
                 addr: addr.0,
-                size,
+                size: size.min(LARGEST_SIZE),
                 stack,
                 allocator,
                 recorded: true,
             }),
             Event::HeapChunk { addr, size } => self.blocks.push(BlockRecord {
                 addr: addr.0,
-                size,
+                size: size.min(LARGEST_SIZE),
                 stack: StackId::NONE,
                 allocator: Allocator::Malloc,
                 recorded: false,

@@ -71,7 +71,7 @@ impl Functions {
             let is_inside = on_stack >> bit & 1 == 1;
             match function.inside {
                 None if is_inside => {
-                    function.last_number += 1;
+                    function.last_number = function.last_number.saturating_add(1);
                     let before = Weight {
                         bytes: born.live.bytes.saturating_sub(born.weight.bytes),
                         ..born.live

@@ -194,8 +194,8 @@ impl Track {
             self.owners.clear();
         }
         let sums = self.sums.entry(open.name).or_default();
-        sums.entries += 1;
-        sums.unfinished += u64::from(unfinished);
+        sums.entries = sums.entries.saturating_add(1);
+        sums.unfinished = sums.unfinished.saturating_add(unfinished.into());
         raise(&mut sums.peak, open.peak);
         raise(&mut sums.heap_peak, heap_peak);
         if !open.repeated {
