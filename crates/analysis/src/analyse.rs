@@ -59,22 +59,22 @@ fn read(capture: &Capture, functions: &[String]) -> Result<(Recordings, Vec<Mome
         recordings.load_fold(fold)?;
     }
     recordings.add(capture)?;
-    let mut kin = Kin::default();
+    let mut liveness = LivenessTracker::default();
     let moments = ledger::each(capture.folder(), &mut recordings, |recordings, until| {
-        Ok(recordings.run(until, |replay, streams, at| kin.drained(replay, streams, at))?)
+        Ok(recordings.run(until, |replay, streams, at| liveness.drained(replay, streams, at))?)
     })?;
-    recordings.run(u64::MAX, |replay, streams, at| kin.drained(replay, streams, at))?;
+    recordings.run(u64::MAX, |replay, streams, at| liveness.drained(replay, streams, at))?;
     Ok((recordings, moments))
 }
 
 /// Who still has living descendants.
 #[derive(Debug, Default)]
-struct Kin {
+struct LivenessTracker {
     /// Streams with nothing more, which wait for their descendants.
     waiting: Vec<usize>,
 }
 
-impl Kin {
+impl LivenessTracker {
     fn drained(&mut self, replay: &mut Replay, streams: &[Stream], at: usize) {
         let Some(stream) = streams.get(at) else { return };
         let damaged = matches!(stream.tail, Tail::CutOff { .. });
@@ -174,7 +174,7 @@ fn process_answer(mut process: Process, stream: &Stream, tree: &Tree, warnings: 
     let last = process.nanos();
     let first = process.first_nanos.unwrap_or(last);
     let regions = std::mem::take(&mut process.regions).answer(last, &process.stacks);
-    warnings.append(&mut process.says.warnings);
+    warnings.append(&mut process.metadata.warnings);
     warnings.extend(stream.warnings.iter().cloned());
     if let Some(why) = stream.state.stopped_because() {
         let seconds = last.saturating_sub(first) as f64 / 1e9;
@@ -185,23 +185,23 @@ fn process_answer(mut process: Process, stream: &Stream, tree: &Tree, warnings: 
     }
     ProcessAnswer {
         id: stream.id,
-        parent: process.says.parent,
-        argv: split_argv(&process.says.argv),
-        python: Some(process.says.python).filter(|&version| version != 0),
-        forked: process.says.forked,
+        parent: process.metadata.parent,
+        argv: split_argv(&process.metadata.argv),
+        python: Some(process.metadata.python).filter(|&version| version != 0),
+        forked: process.metadata.forked,
         span_nanos: (first, last),
         own_peak: process.own_peak.amount(),
         own_peak_nanos: process.own_peak_nanos,
         at_tree_peak: at_tree_peak.amount(),
         end: process.live().amount(),
-        max_rss_bytes: process.says.max_rss_bytes,
-        python_ends_nanos: process.says.python_ends_nanos,
-        python_ended: process.says.python_ended,
+        max_rss_bytes: process.metadata.max_rss_bytes,
+        python_ends_nanos: process.metadata.python_ends_nanos,
+        python_ended: process.metadata.python_ended,
         state: stream.state,
         tail: stream.tail,
-        lost_events: process.says.lost_events,
+        lost_events: process.metadata.lost_events,
         unseen_frees: process.unseen_frees,
-        notes: process.says.notes,
+        notes: process.metadata.notes,
         stacks: process.stacks,
         history: process.history.into_history(),
         amounts,

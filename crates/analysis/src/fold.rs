@@ -175,7 +175,7 @@ fn replay(recordings: &mut Recordings, capture: &Capture, until: u64, dead: &Has
         stream.close();
         let process = recordings.replay.process_mut(stream.process);
         if let Some(process) = process {
-            process.says.warnings.append(&mut stream.warnings);
+            process.metadata.warnings.append(&mut stream.warnings);
         }
     }
     Ok(())

@@ -66,9 +66,13 @@ impl Replay {
     pub fn parent_of_fork(&self, child: &Process) -> Option<usize> {
         let begun = child.first_nanos?;
         let is_parent = |process: &&Process| {
-            process.id().pid == child.says.parent && process.first_nanos.is_some_and(|first| first <= begun)
+            process.id().pid == child.metadata.parent && process.first_nanos.is_some_and(|first| first <= begun)
         };
-        let parents = self.processes.iter().filter(|_| child.says.forked).filter(is_parent);
+        let parents = self
+            .processes
+            .iter()
+            .filter(|_| child.metadata.forked)
+            .filter(is_parent);
         let id = parents.max_by_key(|process| process.id())?.id();
         self.processes.iter().position(|process| process.id() == id)
     }

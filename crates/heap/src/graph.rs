@@ -27,7 +27,7 @@ pub(crate) const ROOT: u8 = 16;
 pub(crate) const PYTHON_BLOCK: u8 = 32;
 
 /// Such a block came through the door for objects.
-pub(crate) const OBJECT_DOOR: u8 = 64;
+pub(crate) const OBJECT_DOMAIN: u8 = 64;
 
 /// `gc.collect()` would find the object unreachable and count it.
 pub(crate) const COLLECTED: u8 = 128;

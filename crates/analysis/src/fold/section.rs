@@ -85,7 +85,7 @@ impl<'a> Sections<'a> {
 
 /// All but the live blocks.
 fn state<'a>(process: &'a Process, stream: &Stream, tree: &'a Tree) -> impl Iterator<Item = Event<'a>> {
-    let says = &process.says;
+    let metadata = &process.metadata;
     let folded = Event::Folded {
         first_nanos: process.first_nanos.unwrap_or(stream.nanos),
         last_nanos: process.nanos(),
@@ -99,24 +99,24 @@ fn state<'a>(process: &'a Process, stream: &Stream, tree: &'a Tree) -> impl Iter
         chunk,
         consumed,
     };
-    let described = says.described.then_some(Event::Process {
-        parent: says.parent,
-        python: says.python,
-        forked: says.forked,
-        argv: &says.argv,
+    let described = metadata.described.then_some(Event::Process {
+        parent: metadata.parent,
+        python: metadata.python,
+        forked: metadata.forked,
+        argv: &metadata.argv,
     });
-    let lost = (says.lost_events > 0).then_some(Event::Lost {
-        events: says.lost_events,
+    let lost = (metadata.lost_events > 0).then_some(Event::Lost {
+        events: metadata.lost_events,
     });
-    let notes = says.notes.iter().map(|note| Event::Note { text: note.as_bytes() });
-    let warnings = says.warnings.iter().map(|warning| Event::Warning {
+    let notes = metadata.notes.iter().map(|note| Event::Note { text: note.as_bytes() });
+    let warnings = metadata.warnings.iter().map(|warning| Event::Warning {
         text: warning.as_bytes(),
     });
-    let python_ends = says.python_ends_nanos.map(|nanos| Event::PythonEnds {
+    let python_ends = metadata.python_ends_nanos.map(|nanos| Event::PythonEnds {
         nanos,
-        over: says.python_ended,
+        over: metadata.python_ended,
     });
-    let end = says.max_rss_bytes.map(|max_rss_bytes| Event::End { max_rss_bytes });
+    let end = metadata.max_rss_bytes.map(|max_rss_bytes| Event::End { max_rss_bytes });
     let own_peak = Event::ProcessPeak {
         bytes: process.own_peak.bytes,
         milliblocks: process.own_peak.milliblocks,

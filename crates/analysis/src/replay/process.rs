@@ -8,7 +8,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::history::Recorder;
 use super::regions::{Born, FunctionName, Regions};
-use super::tree::{Cell, Class, Parts, Tree};
+use super::tree::{Cell, Domain, Parts, Tree};
 use crate::replay::ranges::{Cut, Piece, Ranges};
 use crate::replay::weight::{self, Recording, Weight};
 use crate::stacks::StackTree;
@@ -44,13 +44,13 @@ pub(crate) struct Process {
     /// No longer part of the tree.
     gone: bool,
     pub stacks: StackTree,
-    pub says: Says,
+    pub metadata: ProcessMetadata,
     pub regions: Regions,
 }
 
 /// What the process said about itself.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Says {
+pub(crate) struct ProcessMetadata {
     pub described: bool,
     pub parent: u32,
     pub argv: Vec<u8>,
@@ -68,11 +68,11 @@ pub(crate) struct Says {
 }
 
 #[inline(always)]
-fn class(allocator: Allocator) -> Class {
+fn domain(allocator: Allocator) -> Domain {
     if allocator.is_python() {
-        Class::Python
+        Domain::Python
     } else {
-        Class::Native
+        Domain::Native
     }
 }
 
@@ -96,7 +96,7 @@ impl Process {
             unseen_frees: 0,
             gone: false,
             stacks: StackTree::default(),
-            says: Says::default(),
+            metadata: ProcessMetadata::default(),
             regions: Regions::new(functions),
         }
     }
@@ -182,7 +182,7 @@ impl Process {
             }
         }
         let weight = self.recording.weigh(block.size);
-        self.born(tree, block.stack, (block.size, weight), class(block.allocator));
+        self.born(tree, block.stack, (block.size, weight), domain(block.allocator));
         if self.regions.is_used() {
             self.tell_regions((addr.0, false), block.stack, weight);
         }
@@ -208,24 +208,24 @@ impl Process {
         if self.regions.is_used() {
             self.regions.dead(addr.0, weight);
         }
-        self.dead(tree, block.stack, weight, class(block.allocator));
+        self.dead(tree, block.stack, weight, domain(block.allocator));
     }
 
     /// Counts something that was just allocated.
     #[inline(always)]
-    fn born(&mut self, tree: &mut Tree, stack: StackId, (size, weight): (u64, Weight), class: Class) {
+    fn born(&mut self, tree: &mut Tree, stack: StackId, (size, weight): (u64, Weight), domain: Domain) {
         let cell = self.cell(stack);
         cell.allocated.add(weight);
         cell.largest = cell.largest.max(size);
-        self.appears(tree, stack, weight, class);
+        self.appears(tree, stack, weight, domain);
     }
 
     #[inline(always)]
-    fn appears(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, class: Class) {
+    fn appears(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, domain: Domain) {
         let nanos = self.nanos;
-        tree.grow(self.cell(stack), weight, class, nanos);
+        tree.grow(self.cell(stack), weight, domain, nanos);
         self.live.add(weight);
-        self.parts.add(class, weight.bytes);
+        self.parts.add(domain, weight.bytes);
         if self.live.bytes > self.own_peak.bytes {
             self.own_peak = self.live;
             self.own_peak_nanos = nanos;
@@ -233,10 +233,10 @@ impl Process {
     }
 
     #[inline(always)]
-    fn dead(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, class: Class) {
-        tree.shrink(self.cell(stack), weight, class);
+    fn dead(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, domain: Domain) {
+        tree.shrink(self.cell(stack), weight, domain);
         self.live.take(weight);
-        self.parts.take(class, weight.bytes);
+        self.parts.take(domain, weight.bytes);
     }
 
     /// The amounts of a stack. An id too large to be true counts for the empty stack.
@@ -293,13 +293,13 @@ impl Process {
             }
             Event::Process { python, .. } => {
                 self.regions.set_python(python);
-                self.says.event(event);
+                self.metadata.event(event);
             }
             Event::End { max_rss_bytes } => {
-                self.says.max_rss_bytes = Some(max_rss_bytes);
+                self.metadata.max_rss_bytes = Some(max_rss_bytes);
                 self.leave(tree);
             }
-            _ => self.says.event(event),
+            _ => self.metadata.event(event),
         }
     }
 
@@ -317,7 +317,7 @@ impl Process {
         self.ranges.insert(piece);
         if piece.kind == MapKind::Anonymous && piece.len() > 0 {
             let len = piece.len();
-            self.born(tree, piece.stack, (len, weight::itself(len)), Class::Mapped);
+            self.born(tree, piece.stack, (len, weight::itself(len)), Domain::Mapped);
             if self.regions.is_used() {
                 self.tell_regions((piece.start, true), piece.stack, weight::itself(len));
             }
@@ -329,10 +329,10 @@ impl Process {
         let cut = self.ranges.cut(start, start.saturating_add(len));
         let anonymous = |piece: &&Piece| piece.kind == MapKind::Anonymous;
         for piece in cut.before.iter().filter(anonymous) {
-            self.dead(tree, piece.stack, weight::itself(piece.len()), Class::Mapped);
+            self.dead(tree, piece.stack, weight::itself(piece.len()), Domain::Mapped);
         }
         for piece in cut.after.iter().filter(anonymous) {
-            self.appears(tree, piece.stack, weight::itself(piece.len()), Class::Mapped);
+            self.appears(tree, piece.stack, weight::itself(piece.len()), Domain::Mapped);
         }
         if self.regions.is_used() {
             self.cut_regions(&cut);
@@ -387,7 +387,7 @@ impl Process {
             };
             self.ranges.insert(piece);
             if piece.kind == MapKind::Anonymous && piece.len() > 0 {
-                self.appears(tree, piece.stack, weight::itself(piece.len()), Class::Mapped);
+                self.appears(tree, piece.stack, weight::itself(piece.len()), Domain::Mapped);
                 if self.regions.is_used() {
                     self.tell_regions((piece.start, true), piece.stack, weight::itself(piece.len()));
                 }
@@ -399,21 +399,21 @@ impl Process {
     pub(super) fn restore_block(&mut self, tree: &mut Tree, addr: Addr, block: Block) {
         self.blocks.insert(addr.0, block);
         let weight = self.recording.weigh(block.size);
-        self.restore_live(tree, block.stack, weight, class(block.allocator));
+        self.restore_live(tree, block.stack, weight, domain(block.allocator));
     }
 
     /// Takes over a live mapping of a fold.
     pub(super) fn restore_piece(&mut self, tree: &mut Tree, piece: Piece) {
         self.ranges.insert(piece);
         if piece.kind == MapKind::Anonymous {
-            self.restore_live(tree, piece.stack, weight::itself(piece.len()), Class::Mapped);
+            self.restore_live(tree, piece.stack, weight::itself(piece.len()), Domain::Mapped);
         }
     }
 
-    fn restore_live(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, class: Class) {
-        tree.restore_live(self.cell(stack), weight, class);
+    fn restore_live(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, domain: Domain) {
+        tree.restore_live(self.cell(stack), weight, domain);
         self.live.add(weight);
-        self.parts.add(class, weight.bytes);
+        self.parts.add(domain, weight.bytes);
     }
 
     /// Native bytes that were live last, by stack.
@@ -457,7 +457,7 @@ impl Process {
     }
 }
 
-impl Says {
+impl ProcessMetadata {
     pub fn event(&mut self, event: &Event<'_>) {
         match *event {
             Event::Process {

@@ -93,11 +93,11 @@ pub(super) fn restore(process: &mut Process, tree: &mut Tree, event: &Event<'_>)
             nanos,
             now,
         } => tree.restore_peak([python_bytes, native_bytes, mapped_bytes], nanos, now),
-        Event::End { max_rss_bytes } => process.says.max_rss_bytes = Some(max_rss_bytes),
+        Event::End { max_rss_bytes } => process.metadata.max_rss_bytes = Some(max_rss_bytes),
         Event::String { .. } | Event::Code { .. } | Event::Stack { .. } => process.stacks.define(event),
         Event::Process { python, .. } => {
             process.regions.set_python(python);
-            process.says.event(event);
+            process.metadata.event(event);
         }
         Event::Region { .. }
         | Event::RegionTotals { .. }
@@ -106,6 +106,6 @@ pub(super) fn restore(process: &mut Process, tree: &mut Tree, event: &Event<'_>)
         | Event::RegionSpan { .. }
         | Event::RegionOwner { .. }
         | Event::RegionLeft { .. } => process.regions.restore(event),
-        _ => process.says.event(event),
+        _ => process.metadata.event(event),
     }
 }

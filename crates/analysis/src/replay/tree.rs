@@ -11,7 +11,7 @@ use crate::replay::weight::Weight;
 
 /// Which part of the composition a block belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Class {
+pub(crate) enum Domain {
     Python,
     Native,
     Mapped,
@@ -31,19 +31,19 @@ impl Parts {
     }
 
     #[inline(always)]
-    pub fn add(&mut self, class: Class, bytes: u64) {
+    pub fn add(&mut self, domain: Domain, bytes: u64) {
         let [python, native, mapped] = &mut self.0;
-        let part = match class {
-            Class::Python => python,
-            Class::Native => native,
-            Class::Mapped => mapped,
+        let part = match domain {
+            Domain::Python => python,
+            Domain::Native => native,
+            Domain::Mapped => mapped,
         };
         *part = part.wrapping_add(bytes);
     }
 
     #[inline(always)]
-    pub fn take(&mut self, class: Class, bytes: u64) {
-        self.add(class, bytes.wrapping_neg());
+    pub fn take(&mut self, domain: Domain, bytes: u64) {
+        self.add(domain, bytes.wrapping_neg());
     }
 
     fn take_all(&mut self, other: Parts) {
@@ -113,7 +113,7 @@ impl Default for Tree {
 impl Tree {
     /// Something is live that was not.
     #[inline(always)]
-    pub fn grow(&mut self, cell: &mut Cell, weight: Weight, class: Class, nanos: u64) {
+    pub fn grow(&mut self, cell: &mut Cell, weight: Weight, domain: Domain, nanos: u64) {
         let bytes = self.live.bytes.wrapping_add(weight.bytes);
         if bytes > self.highest {
             self.highest = bytes;
@@ -123,16 +123,16 @@ impl Tree {
             self.touch(cell);
         }
         self.live.add(weight);
-        self.parts.add(class, weight.bytes);
+        self.parts.add(domain, weight.bytes);
         cell.live.add(weight);
     }
 
     /// Something is no longer live.
     #[inline(always)]
-    pub fn shrink(&mut self, cell: &mut Cell, weight: Weight, class: Class) {
+    pub fn shrink(&mut self, cell: &mut Cell, weight: Weight, domain: Domain) {
         self.touch(cell);
         self.live.take(weight);
-        self.parts.take(class, weight.bytes);
+        self.parts.take(domain, weight.bytes);
         cell.live.take(weight);
     }
 
@@ -195,9 +195,9 @@ impl Tree {
     }
 
     /// Takes over a block of a fold: no change, so no peak.
-    pub fn restore_live(&mut self, cell: &mut Cell, weight: Weight, class: Class) {
+    pub fn restore_live(&mut self, cell: &mut Cell, weight: Weight, domain: Domain) {
         self.live.add(weight);
-        self.parts.add(class, weight.bytes);
+        self.parts.add(domain, weight.bytes);
         cell.live.add(weight);
     }
 

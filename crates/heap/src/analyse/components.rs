@@ -1,15 +1,15 @@
 //! Strongly connected components of one realm (Tarjan 1972, without recursion), and which of them nothing else in
 //! the realm leads to.
 
-use crate::analyse::reach::Realm;
+use crate::analyse::reach::Reachability;
 use crate::graph::Graph;
 
 const UNSEEN: u32 = u32::MAX;
 
 /// The components that no other component of the realm leads to, by their smallest node; their nodes rise.
-pub(crate) fn sources(graph: &Graph, realms: &[Realm], realm: Realm) -> Vec<Vec<u32>> {
+pub(crate) fn sources(graph: &Graph, reachability: &[Reachability], state: Reachability) -> Vec<Vec<u32>> {
     let nodes: Vec<u32> = (0..graph.len() as u32)
-        .filter(|&node| realms[node as usize] == realm)
+        .filter(|&node| reachability[node as usize] == state)
         .collect();
     if nodes.is_empty() {
         return Vec::new();

@@ -10,7 +10,7 @@ use std::collections::BinaryHeap;
 use rustc_hash::FxHashMap;
 
 use crate::analyse::chain::{self, Link};
-use crate::analyse::retained::{Split, Tree};
+use crate::analyse::retained::{DominatorTree, Split};
 use crate::analyse::sites;
 use crate::answer::{Amount, CycleGroup, StackBytes};
 use crate::graph::Graph;
@@ -24,7 +24,7 @@ pub(crate) const MOST_EDGES: usize = 20_000_000;
 
 /// A component that nothing else leads to, and the virtual node above it.
 #[derive(Debug)]
-pub(crate) struct Island {
+pub(crate) struct GarbageComponent {
     /// The place of the virtual node in the tree.
     pub place: u32,
     /// The nodes of the component, rising.
@@ -41,13 +41,13 @@ struct Group {
 }
 
 /// Groups islands by their cycles.
-pub(crate) fn groups(graph: &Graph, tree: &Tree, islands: &[Island]) -> Vec<CycleGroup> {
+pub(crate) fn groups(graph: &Graph, tree: &DominatorTree, components: &[GarbageComponent]) -> Vec<CycleGroup> {
     let mut groups: Vec<Group> = Vec::new();
     let mut by_cycle: FxHashMap<Vec<(u32, Label)>, u32> = FxHashMap::default();
-    let mut of_island = Vec::with_capacity(islands.len());
+    let mut of_component = Vec::with_capacity(components.len());
     let mut edges_left = MOST_EDGES;
-    for island in islands {
-        let links = cycle(graph, tree, &island.members, &mut edges_left);
+    for component in components {
+        let links = cycle(graph, tree, &component.members, &mut edges_left);
         let shape: Vec<(u32, Label)> = links
             .iter()
             .map(|&(node, label)| (graph.types[node as usize], anywhere(label)))
@@ -62,9 +62,9 @@ pub(crate) fn groups(graph: &Graph, tree: &Tree, islands: &[Island]) -> Vec<Cycl
             });
             groups.len() as u32 - 1
         });
-        of_island.push((island.place, at));
+        of_component.push((component.place, at));
         let group = &mut groups[at as usize];
-        let retained = tree.retained[island.place as usize];
+        let retained = tree.retained[component.place as usize];
         group.instances += 1;
         group.split.add(retained);
         if group.links.is_empty() || retained.total() > group.heaviest {
@@ -72,7 +72,7 @@ pub(crate) fn groups(graph: &Graph, tree: &Tree, islands: &[Island]) -> Vec<Cycl
             group.links = links;
         }
     }
-    let nearest = tree.nearest(of_island.into_iter());
+    let nearest = tree.nearest(of_component.into_iter());
     for (place, &group) in nearest.iter().enumerate() {
         if group != u32::MAX && (tree.order[place] as usize) < graph.objects {
             groups[group as usize].objects += 1;
@@ -146,7 +146,7 @@ fn anywhere(label: Label) -> Label {
 }
 
 /// The node of the component that the island is named after.
-pub(crate) fn principal(graph: &Graph, tree: &Tree, members: &[u32]) -> u32 {
+pub(crate) fn principal(graph: &Graph, tree: &DominatorTree, members: &[u32]) -> u32 {
     let retained = |node: u32| {
         tree.place(node)
             .map_or(0, |place| tree.retained[place as usize].total())
@@ -179,7 +179,7 @@ fn cost(graph: &Graph, label: Label) -> u64 {
 }
 
 /// The shortest cycle through the component's principal: each node with the label of the edge to the next.
-pub(crate) fn cycle(graph: &Graph, tree: &Tree, members: &[u32], edges_left: &mut usize) -> Vec<Link> {
+pub(crate) fn cycle(graph: &Graph, tree: &DominatorTree, members: &[u32], edges_left: &mut usize) -> Vec<Link> {
     const NEVER: u64 = u64::MAX;
     let start = principal(graph, tree, members);
     let Ok(start_at) = members.binary_search(&start) else {

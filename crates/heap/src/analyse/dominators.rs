@@ -4,7 +4,7 @@
 //! Realms are kept apart: a reference out of garbage keeps nothing alive, so edges between realms do not count. Each
 //! realm hangs under a virtual node of its own, and all of them under one root.
 
-use crate::analyse::reach::Realm;
+use crate::analyse::reach::Reachability;
 use crate::graph::Graph;
 
 /// Stands for a node that is not in the tree.
@@ -12,16 +12,16 @@ pub(crate) const NOT_THERE: u32 = u32::MAX;
 
 /// Nodes that are no memory: their numbers follow those of the graph's nodes, and the first one is the root.
 #[derive(Debug)]
-pub(crate) struct Virtual {
+pub(crate) struct VirtualNodes {
     /// Where each virtual node leads, itself or graph nodes.
     children: Vec<Vec<u32>>,
     first: u32,
 }
 
-impl Virtual {
+impl VirtualNodes {
     /// One virtual node, the root, for a graph of `nodes` nodes.
-    pub fn new(nodes: usize) -> Virtual {
-        Virtual {
+    pub fn new(nodes: usize) -> VirtualNodes {
+        VirtualNodes {
             children: vec![Vec::new()],
             first: nodes as u32,
         }
@@ -73,13 +73,13 @@ struct Searched {
 }
 
 /// The dominators of everything that the virtual nodes lead to.
-pub(crate) fn dominators(graph: &Graph, realms: &[Realm], over: &Virtual) -> Dominators {
+pub(crate) fn dominators(graph: &Graph, reachability: &[Reachability], over: &VirtualNodes) -> Dominators {
     let Searched {
         order,
         numbers,
         parents,
-    } = search(graph, realms, over);
-    let (starts, sources) = predecessors(graph, realms, over, &order, &numbers);
+    } = search(graph, reachability, over);
+    let (starts, sources) = predecessors(graph, reachability, over, &order, &numbers);
     let mut infos: Vec<Info> = (0..order.len() as u32)
         .map(|number| Info {
             ancestor: parents[number as usize],
@@ -139,7 +139,7 @@ fn lowest(infos: &mut [Info], number: u32, linked: u32, path: &mut Vec<u32>) -> 
 }
 
 /// Numbers everything that can be reached, depth first.
-fn search(graph: &Graph, realms: &[Realm], over: &Virtual) -> Searched {
+fn search(graph: &Graph, reachability: &[Reachability], over: &VirtualNodes) -> Searched {
     let total = graph.len() + over.children.len();
     let mut numbers = vec![NOT_THERE; total];
     let mut order = Vec::with_capacity(total);
@@ -156,7 +156,7 @@ fn search(graph: &Graph, realms: &[Realm], over: &Virtual) -> Searched {
             continue;
         };
         *edge += 1;
-        if numbers[to as usize] != NOT_THERE || crosses(realms, node, to) {
+        if numbers[to as usize] != NOT_THERE || crosses(reachability, node, to) {
             continue;
         }
         let next = order.len() as u32;
@@ -174,8 +174,8 @@ fn search(graph: &Graph, realms: &[Realm], over: &Virtual) -> Searched {
 
 /// Whether an edge leads from one realm into another. Virtual nodes are in none.
 #[inline]
-fn crosses(realms: &[Realm], from: u32, to: u32) -> bool {
-    match (realms.get(from as usize), realms.get(to as usize)) {
+fn crosses(reachability: &[Reachability], from: u32, to: u32) -> bool {
+    match (reachability.get(from as usize), reachability.get(to as usize)) {
         (Some(from), Some(to)) => from != to,
         _ => false,
     }
@@ -184,8 +184,8 @@ fn crosses(realms: &[Realm], from: u32, to: u32) -> bool {
 /// Who leads to each number, in compressed rows.
 fn predecessors(
     graph: &Graph,
-    realms: &[Realm],
-    over: &Virtual,
+    reachability: &[Reachability],
+    over: &VirtualNodes,
     order: &[u32],
     numbers: &[u32],
 ) -> (Vec<u32>, Vec<u32>) {
@@ -193,7 +193,7 @@ fn predecessors(
     let row = |node: u32| over.children(node).unwrap_or_else(|| graph.targets(node));
     for &node in order {
         for &to in row(node) {
-            if !crosses(realms, node, to) {
+            if !crosses(reachability, node, to) {
                 starts[numbers[to as usize] as usize + 1] += 1;
             }
         }
@@ -206,7 +206,7 @@ fn predecessors(
     let mut ends: Vec<u32> = starts[1..].to_vec();
     for (number, &node) in order.iter().enumerate().rev() {
         for &to in row(node) {
-            if !crosses(realms, node, to) {
+            if !crosses(reachability, node, to) {
                 let end = &mut ends[numbers[to as usize] as usize];
                 *end -= 1;
                 sources[*end as usize] = number as u32;

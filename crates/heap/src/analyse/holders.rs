@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 use crate::analyse::chain;
 use crate::analyse::paths::Paths;
 use crate::analyse::reach::Reach;
-use crate::analyse::retained::{Split, Tree, own};
+use crate::analyse::retained::{DominatorTree, Split, own};
 use crate::analyse::sites;
 use crate::answer::{Amount, Elements, Holder};
 use crate::graph::label::{Kind, Label};
@@ -49,7 +49,7 @@ struct Found {
 }
 
 /// The holders below a place of the tree.
-pub(crate) fn holders(graph: &Graph, tree: &Tree, reach: &Reach, under: u32) -> Vec<Holder> {
+pub(crate) fn holders(graph: &Graph, tree: &DominatorTree, reach: &Reach, under: u32) -> Vec<Holder> {
     let whole = tree.retained.first().map_or(0, |whole| whole.total());
     let least = (whole / SMALLEST_PART).max(SMALLEST);
     let mut found = Vec::new();
@@ -182,7 +182,7 @@ fn to_element(graph: &Graph, container: u32, element: u32) -> Option<Label> {
 }
 
 /// Whether the search ends at this place.
-fn holds(graph: &Graph, tree: &Tree, place: u32) -> Option<Found> {
+fn holds(graph: &Graph, tree: &DominatorTree, place: u32) -> Option<Found> {
     let node = tree.order[place as usize];
     if graph.count(node) > 1 {
         return None; // Small objects that have one owner.
@@ -243,7 +243,12 @@ fn holds(graph: &Graph, tree: &Tree, place: u32) -> Option<Found> {
 
 /// A holder of so many and so small objects that their types do not matter. Its elements are of the type that has most of it; if
 /// none has half, of those types that it refers to itself.
-fn many_kinds(graph: &Graph, tree: &Tree, place: u32, mut kinds: FxHashMap<u32, (u64, u64, u32)>) -> Option<Found> {
+fn many_kinds(
+    graph: &Graph,
+    tree: &DominatorTree,
+    place: u32,
+    mut kinds: FxHashMap<u32, (u64, u64, u32)>,
+) -> Option<Found> {
     let (node, whole) = (tree.order[place as usize], tree.retained[place as usize].total());
     let has_half = kinds.values().any(|(_, bytes, _)| *bytes >= whole / 2);
     if !has_half && (node as usize) < graph.len() {
@@ -271,7 +276,7 @@ fn many_kinds(graph: &Graph, tree: &Tree, place: u32, mut kinds: FxHashMap<u32, 
 
 impl Found {
     /// What would go with it.
-    fn retained(&self, tree: &Tree) -> Split {
+    fn retained(&self, tree: &DominatorTree) -> Split {
         let mut sum = Split::default();
         match self.joint.as_slice() {
             [] => sum = tree.retained[self.place as usize],
@@ -283,7 +288,7 @@ impl Found {
 
 /// Adds the groups of similar objects right below a place that this place does not name itself; gives the places
 /// below it that are in no group.
-fn joint(graph: &Graph, tree: &Tree, place: u32, least: u64, found: &mut Vec<Found>) -> Vec<u32> {
+fn joint(graph: &Graph, tree: &DominatorTree, place: u32, least: u64, found: &mut Vec<Found>) -> Vec<u32> {
     let node = tree.order[place as usize];
     let mut named: Vec<u32> = match (node as usize) < graph.len() {
         true => graph.targets(node).to_vec(),

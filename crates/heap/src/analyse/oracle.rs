@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use crate::analyse::components;
-use crate::analyse::dominators::{Virtual, dominators};
-use crate::analyse::reach::{Realm, reach};
-use crate::analyse::retained::{Tree, outermost};
+use crate::analyse::dominators::{VirtualNodes, dominators};
+use crate::analyse::reach::{Reachability, reach};
+use crate::analyse::retained::{DominatorTree, outermost};
 use crate::graph::label::{Kind, Label};
 use crate::graph::{Counts, Graph, IMMORTAL, NATIVE, NO_TYPE, TRACKED};
 
@@ -65,9 +65,9 @@ proptest! {
         roots in prop::collection::vec(0..NODES as u32, 1..4),
     ) {
         let graph = graph(NODES, &edges, &[0; NODES]);
-        let mut over = Virtual::new(graph.len());
+        let mut over = VirtualNodes::new(graph.len());
         over.add(over.root(), roots.clone());
-        let tree = Tree::new(&graph, dominators(&graph, &[Realm::Live; NODES], &over));
+        let tree = DominatorTree::new(&graph, dominators(&graph, &[Reachability::Live; NODES], &over));
         let all = closure(&graph, &roots, None);
         for node in 0..NODES as u32 {
             match tree.place(node) {
@@ -88,9 +88,9 @@ proptest! {
         chosen in prop::collection::btree_set(0..NODES as u32, 1..NODES),
     ) {
         let graph = graph(NODES, &edges, &[0; NODES]);
-        let mut over = Virtual::new(graph.len());
+        let mut over = VirtualNodes::new(graph.len());
         over.add(over.root(), roots.clone());
-        let tree = Tree::new(&graph, dominators(&graph, &[Realm::Live; NODES], &over));
+        let tree = DominatorTree::new(&graph, dominators(&graph, &[Reachability::Live; NODES], &over));
         let chosen: Vec<u32> = chosen.into_iter().collect();
         let all = closure(&graph, &roots, None);
         // Another one is above it if it cannot be reached without that one.
@@ -105,16 +105,16 @@ proptest! {
         edges in arb_edges(NODES, 40),
         split in prop::collection::vec(any::<bool>(), NODES),
     ) {
-        let realms: Vec<Realm> = split.iter().map(|live| if *live { Realm::Live } else { Realm::Garbage }).collect();
+        let reachability: Vec<Reachability> = split.iter().map(|live| if *live { Reachability::Live } else { Reachability::Garbage }).collect();
         let inner: Vec<_> = edges.iter().copied().filter(|edge| split[edge.0 as usize] == split[edge.1 as usize]).collect();
         let whole = graph(NODES, &edges, &[0; NODES]);
         let parted = graph(NODES, &inner, &[0; NODES]);
         let tree = |graph: &Graph| {
-            let mut over = Virtual::new(graph.len());
+            let mut over = VirtualNodes::new(graph.len());
             let firsts = |live: bool| (0..NODES as u32).filter(|&node| split[node as usize] == live).take(3).collect::<Vec<_>>();
             over.add(over.root(), firsts(true));
             over.add(over.root(), firsts(false));
-            Tree::new(graph, dominators(graph, &realms, &over))
+            DominatorTree::new(graph, dominators(graph, &reachability, &over))
         };
         prop_assert_eq!(tree(&whole).retained, tree(&parted).retained);
     }
@@ -122,8 +122,8 @@ proptest! {
     #[test]
     fn sources_are_the_components_that_nothing_leads_to(edges in arb_edges(NODES, 30), absent in 0..NODES) {
         let graph = graph(NODES, &edges, &[0; NODES]);
-        let mut realms = [Realm::Garbage; NODES];
-        realms[absent] = Realm::Live;
+        let mut reachability = [Reachability::Garbage; NODES];
+        reachability[absent] = Reachability::Live;
         let inside = |node: u32| node as usize != absent;
         let leads = |from: u32, to: u32| from == to || closure(&graph, &[from], Some(absent as u32)).contains(&to);
         let mut expected: Vec<Vec<u32>> = Vec::new();
@@ -134,7 +134,7 @@ proptest! {
                 expected.push(same);
             }
         }
-        prop_assert_eq!(components::sources(&graph, &realms, Realm::Garbage), expected);
+        prop_assert_eq!(components::sources(&graph, &reachability, Reachability::Garbage), expected);
     }
 
     #[test]
@@ -183,15 +183,15 @@ proptest! {
             }
             dead.extend(dying);
         }
-        let garbage: BTreeSet<u32> = (0..NODES as u32).filter(|&node| found.realms[node as usize] == Realm::Garbage).collect();
+        let garbage: BTreeSet<u32> = (0..NODES as u32).filter(|&node| found.reachability[node as usize] == Reachability::Garbage).collect();
         prop_assert_eq!(&garbage, &dead);
 
         // What is left is alive if something outside of the snapshot refers to it, or leads to it.
         let by_itself: Vec<u32> = (0..NODES as u32).filter(|node| !dead.contains(node) && (is(*node, IMMORTAL) || outside[*node as usize] > 0)).collect();
         let live = closure(&graph, &by_itself, None);
         for node in (0..NODES as u32).filter(|node| !dead.contains(node)) {
-            let expected = if live.contains(&node) { Realm::Live } else { Realm::Hidden };
-            prop_assert_eq!(found.realms[node as usize], expected, "node {}", node);
+            let expected = if live.contains(&node) { Reachability::Live } else { Reachability::Uncollectable };
+            prop_assert_eq!(found.reachability[node as usize], expected, "node {}", node);
         }
     }
 }
@@ -216,12 +216,15 @@ fn a_list_of_a_million_nodes_is_no_deeper_than_any_other() {
     };
     let reach = reach(&mut graph, &mut counts);
     assert_eq!(reach.live_roots, [0]);
-    let mut over = Virtual::new(nodes);
+    let mut over = VirtualNodes::new(nodes);
     over.add(over.root(), reach.live_roots);
-    let tree = Tree::new(&graph, dominators(&graph, &reach.realms, &over));
+    let tree = DominatorTree::new(&graph, dominators(&graph, &reach.reachability, &over));
     assert_eq!(tree.retained[0].total(), nodes as u64);
     assert_eq!(tree.retained[tree.place(nodes as u32 - 1).unwrap() as usize].total(), 1);
-    assert_eq!(components::sources(&graph, &reach.realms, Realm::Live).len(), 1);
+    assert_eq!(
+        components::sources(&graph, &reach.reachability, Reachability::Live).len(),
+        1
+    );
 }
 
 #[test]
@@ -236,7 +239,10 @@ fn native_memory_without_an_owner_is_told_from_that_of_the_dead() {
         known: vec![1, 1, 1, 1, 0, 1],
     };
     let found = reach(&mut graph, &mut counts);
-    use Realm::{Garbage, Unowned};
-    assert_eq!(found.realms, [Garbage, Unowned, Garbage, Garbage, Unowned, Unowned]);
+    use Reachability::{Garbage, Unowned};
+    assert_eq!(
+        found.reachability,
+        [Garbage, Unowned, Garbage, Garbage, Unowned, Unowned]
+    );
     assert_eq!(found.unowned_roots, [4]);
 }

@@ -66,7 +66,7 @@ impl Paths {
                 }
             } else if let Some((distance, from)) = queue.pop_front() {
                 for (to, label) in graph.edges(from) {
-                    let crosses = reach.realms[to as usize] != reach.realms[from as usize];
+                    let crosses = reach.reachability[to as usize] != reach.reachability[from as usize];
                     if crosses || self.before[to as usize] != NOBODY {
                         continue;
                     }

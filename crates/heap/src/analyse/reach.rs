@@ -13,10 +13,10 @@ use crate::graph::{COLLECTED, Counts, Graph, IMMORTAL, TRACKED, UNEXPLAINED};
 /// Whose a node is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[repr(u8)]
-pub(crate) enum Realm {
+pub(crate) enum Reachability {
     /// Nobody's yet.
     #[default]
-    None = 0,
+    Unknown = 0,
     /// Reachable from a root, or from an object with references that nothing in the snapshot explains.
     Live = 1,
     /// Only native memory without an owner leads to it, or it is such memory.
@@ -24,7 +24,7 @@ pub(crate) enum Realm {
     /// The collector would free it.
     Garbage = 3,
     /// Unreachable, and the collector would not free it.
-    Hidden = 4,
+    Uncollectable = 4,
     /// While the realms are made: garbage, unless something that stays leads to it.
     Doomed = 5,
 }
@@ -32,7 +32,7 @@ pub(crate) enum Realm {
 /// The realm of each node, and what keeps each realm's nodes alive.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
-    pub realms: Vec<Realm>,
+    pub reachability: Vec<Reachability>,
     /// Roots, then immortal objects and objects with unexplained references.
     pub live_roots: Vec<u32>,
     /// Native memory without an owner.
@@ -56,16 +56,21 @@ pub(crate) fn reach(graph: &mut Graph, counts: &mut Counts) -> Reach {
     let graph: &Graph = graph;
     let mut walk = Walk {
         graph,
-        realms: vec![Realm::None; graph.len()],
+        reachability: vec![Reachability::Unknown; graph.len()],
         stack: Vec::new(),
     };
     walk.free(&mut counts.references);
     let mut live_roots: Vec<u32> = graph.root_nodes().collect();
     let alive_by_itself = |node: &u32| graph.has(*node, IMMORTAL | UNEXPLAINED);
     live_roots.extend((0..graph.objects as u32).filter(alive_by_itself));
-    live_roots.retain(|&node| !matches!(walk.realms[node as usize], Realm::Garbage | Realm::Doomed));
+    live_roots.retain(|&node| {
+        !matches!(
+            walk.reachability[node as usize],
+            Reachability::Garbage | Reachability::Doomed
+        )
+    });
     for &node in &live_roots {
-        walk.from(node, Realm::Live);
+        walk.from(node, Reachability::Live);
     }
     let natives = graph.root_nodes().end..graph.len() as u32;
     let mut unowned_roots: Vec<u32> = natives
@@ -73,30 +78,34 @@ pub(crate) fn reach(graph: &mut Graph, counts: &mut Counts) -> Reach {
         .filter(|&node| counts.known[node as usize] == 0)
         .collect();
     for &node in &unowned_roots {
-        walk.from(node, Realm::Unowned);
+        walk.from(node, Reachability::Unowned);
     }
     for node in 0..graph.objects as u32 {
-        if walk.realms[node as usize] == Realm::None {
-            walk.from(node, Realm::Hidden);
+        if walk.reachability[node as usize] == Reachability::Unknown {
+            walk.from(node, Reachability::Uncollectable);
         }
     }
-    for realm in walk.realms.iter_mut().filter(|realm| **realm == Realm::Doomed) {
-        *realm = Realm::Garbage;
+    for state in walk
+        .reachability
+        .iter_mut()
+        .filter(|state| **state == Reachability::Doomed)
+    {
+        *state = Reachability::Garbage;
     }
     // All objects are somebody's now: what garbage leads to and nobody has is native memory.
     for node in 0..graph.objects as u32 {
-        if walk.realms[node as usize] == Realm::Garbage {
-            walk.beyond(node, Realm::Garbage);
+        if walk.reachability[node as usize] == Reachability::Garbage {
+            walk.beyond(node, Reachability::Garbage);
         }
     }
     // Native memory in circles that nothing leads to.
     for node in natives {
-        if walk.from(node, Realm::Unowned) {
+        if walk.from(node, Reachability::Unowned) {
             unowned_roots.push(node);
         }
     }
     Reach {
-        realms: walk.realms,
+        reachability: walk.reachability,
         live_roots,
         unowned_roots,
     }
@@ -129,7 +138,7 @@ fn collect(graph: &Graph, counts: &Counts) -> Vec<bool> {
 
 struct Walk<'a> {
     graph: &'a Graph,
-    realms: Vec<Realm>,
+    reachability: Vec<Reachability>,
     stack: Vec<u32>,
 }
 
@@ -139,19 +148,19 @@ impl Walk<'_> {
         let graph = self.graph;
         for node in 0..graph.objects as u32 {
             if graph.has(node, COLLECTED) {
-                self.realms[node as usize] = Realm::Garbage;
+                self.reachability[node as usize] = Reachability::Garbage;
                 self.stack.push(node);
             }
         }
         while let Some(from) = self.stack.pop() {
             for &to in graph.targets(from) {
                 let at = to as usize;
-                if self.realms[at] != Realm::None || graph.flags[at] & IMMORTAL != 0 {
+                if self.reachability[at] != Reachability::Unknown || graph.flags[at] & IMMORTAL != 0 {
                     continue;
                 }
                 references[at] = references[at].saturating_sub(1);
                 if references[at] == 0 {
-                    self.realms[at] = Realm::Doomed;
+                    self.reachability[at] = Reachability::Doomed;
                     self.stack.push(to);
                 }
             }
@@ -160,28 +169,29 @@ impl Walk<'_> {
 
     /// Gives the node and everything that it leads to, and that is nobody's yet, to the realm; `false` if the node
     /// is somebody's. What is doomed is saved by live and by hidden objects.
-    fn from(&mut self, node: u32, realm: Realm) -> bool {
-        let free = Self::takes(self.realms[node as usize], realm);
+    fn from(&mut self, node: u32, state: Reachability) -> bool {
+        let free = Self::takes(self.reachability[node as usize], state);
         if free {
-            self.realms[node as usize] = realm;
-            self.beyond(node, realm);
+            self.reachability[node as usize] = state;
+            self.beyond(node, state);
         }
         free
     }
 
     #[inline]
-    fn takes(from: Realm, realm: Realm) -> bool {
-        from == Realm::None || from == Realm::Doomed && matches!(realm, Realm::Live | Realm::Hidden)
+    fn takes(from: Reachability, state: Reachability) -> bool {
+        from == Reachability::Unknown
+            || from == Reachability::Doomed && matches!(state, Reachability::Live | Reachability::Uncollectable)
     }
 
     /// The same without the node itself.
-    fn beyond(&mut self, node: u32, realm: Realm) {
+    fn beyond(&mut self, node: u32, state: Reachability) {
         self.stack.push(node);
         while let Some(from) = self.stack.pop() {
             for &to in self.graph.targets(from) {
-                let place = &mut self.realms[to as usize];
-                if Self::takes(*place, realm) {
-                    *place = realm;
+                let place = &mut self.reachability[to as usize];
+                if Self::takes(*place, state) {
+                    *place = state;
                     self.stack.push(to);
                 }
             }

@@ -45,7 +45,7 @@ pub(crate) fn own(graph: &Graph, node: u32) -> Split {
 
 /// The dominator tree with retained sizes. Places are the numbers of [`Dominators`].
 #[derive(Debug)]
-pub(crate) struct Tree {
+pub(crate) struct DominatorTree {
     /// The node at each place.
     pub order: Vec<u32>,
     numbers: Vec<u32>,
@@ -56,8 +56,8 @@ pub(crate) struct Tree {
     children: Vec<u32>,
 }
 
-impl Tree {
-    pub fn new(graph: &Graph, dominators: Dominators) -> Tree {
+impl DominatorTree {
+    pub fn new(graph: &Graph, dominators: Dominators) -> DominatorTree {
         let Dominators { order, numbers, idom } = dominators;
         let mut retained: Vec<Split> = order.iter().map(|&node| own(graph, node)).collect();
         let mut starts = vec![0u32; order.len() + 1];
@@ -76,7 +76,7 @@ impl Tree {
             children[*place as usize] = at as u32;
             *place += 1;
         }
-        Tree {
+        DominatorTree {
             order,
             numbers,
             idom,
@@ -148,7 +148,7 @@ impl Tree {
 }
 
 /// Which of the nodes are not inside of what another one of them retains.
-pub(crate) fn outermost(tree: &Tree, nodes: &[u32]) -> Vec<bool> {
+pub(crate) fn outermost(tree: &DominatorTree, nodes: &[u32]) -> Vec<bool> {
     let mut inside = vec![false; tree.order.len()];
     let mut heads = vec![false; tree.order.len()];
     for place in nodes.iter().filter_map(|&node| tree.place(node)) {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use deadweight_capture::StackId;
 use rustc_hash::FxHashMap;
 
-use crate::analyse::retained::Tree;
+use crate::analyse::retained::DominatorTree;
 use crate::answer::StackBytes;
 use crate::graph::Graph;
 
@@ -13,7 +13,7 @@ use crate::graph::Graph;
 const MOST_STACKS: usize = 50;
 
 /// Bytes of known blocks by group and stack. `groups` has the group of each place of the tree.
-pub(crate) fn by_group(graph: &Graph, tree: &Tree, groups: &[u32]) -> FxHashMap<u32, Vec<StackBytes>> {
+pub(crate) fn by_group(graph: &Graph, tree: &DominatorTree, groups: &[u32]) -> FxHashMap<u32, Vec<StackBytes>> {
     let mut sums: FxHashMap<(u32, StackId), u64> = FxHashMap::default();
     for mark in &graph.marks {
         let Some(place) = tree.place(mark.node) else { continue };

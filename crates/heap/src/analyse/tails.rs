@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::analyse::chain::{self, Link};
 use crate::analyse::paths::best_label;
-use crate::analyse::retained::{Split, Tree, own};
+use crate::analyse::retained::{DominatorTree, Split, own};
 use crate::answer::Amount;
 use crate::answer::asked::Tail;
 use crate::graph::label::Kind;
@@ -35,7 +35,13 @@ pub(crate) struct Tails {
 impl Tails {
     /// Adds what hangs off the node. If it is an object's dictionary of attributes, its owner belongs to it. `skips`
     /// says which nodes are no part of it.
-    pub fn add(&mut self, graph: &Graph, tree: &Tree, (node, owner): (u32, Option<u32>), skips: impl Fn(u32) -> bool) {
+    pub fn add(
+        &mut self,
+        graph: &Graph,
+        tree: &DominatorTree,
+        (node, owner): (u32, Option<u32>),
+        skips: impl Fn(u32) -> bool,
+    ) {
         let Some(place) = tree.place(node) else { return };
         let whole = tree.retained[place as usize].total();
         let mut branches: Vec<u32> = tree.children(place).to_vec();
@@ -56,7 +62,7 @@ impl Tails {
         }
     }
 
-    fn branch(&mut self, graph: &Graph, tree: &Tree, (from, owner): (u32, Option<u32>), child: u32) {
+    fn branch(&mut self, graph: &Graph, tree: &DominatorTree, (from, owner): (u32, Option<u32>), child: u32) {
         let node = |place: u32| tree.order[place as usize];
         let to_dict = owner.map(|owner| (owner, best_label(graph, owner, node(from))));
         let mut links: Option<Vec<Link>> = Some(to_dict.into_iter().collect());
@@ -108,7 +114,7 @@ impl Tails {
 }
 
 /// The child of a place that has most of it, if the place does not have most of it itself.
-fn heavy_child(graph: &Graph, tree: &Tree, place: u32) -> Option<u32> {
+fn heavy_child(graph: &Graph, tree: &DominatorTree, place: u32) -> Option<u32> {
     let whole = tree.retained[place as usize].total();
     let mut alone: Split = own(graph, tree.order[place as usize]);
     let mut largest: Option<(u64, u32)> = None;

@@ -7,11 +7,11 @@ use deadweight_capture::{Allocator, StackId};
 use rustc_hash::FxHashMap;
 
 use crate::analyse::chain::{self, Link};
-use crate::analyse::reach::Realm;
-use crate::analyse::retained::Tree;
+use crate::analyse::reach::Reachability;
+use crate::analyse::retained::DominatorTree;
 use crate::answer::{Amount, Step, Unexplained, Unowned};
 use crate::graph::label::{Kind, Label};
-use crate::graph::{Counts, Graph, IMMORTAL, Mark, NATIVE, OBJECT_DOOR, PYTHON_BLOCK, TRACKED, UNEXPLAINED};
+use crate::graph::{Counts, Graph, IMMORTAL, Mark, NATIVE, OBJECT_DOMAIN, PYTHON_BLOCK, TRACKED, UNEXPLAINED};
 
 /// Each list has at most so many entries.
 const MOST: usize = 200;
@@ -37,12 +37,12 @@ const INTERPRETERS_OWN: [&str; 8] = [
 ];
 
 /// Blocks that no object leads to, by stack.
-pub(crate) fn unowned(graph: &Graph, realms: &[Realm]) -> Vec<Unowned> {
+pub(crate) fn unowned(graph: &Graph, reachability: &[Reachability]) -> Vec<Unowned> {
     let mut sums: FxHashMap<(StackId, Allocator), (u64, u64)> = FxHashMap::default();
     for mark in &graph.marks {
         let node = mark.node as usize;
-        if realms[node] == Realm::Unowned && graph.flags[node] & NATIVE != 0 {
-            let allocator = match graph.flags[node] & (PYTHON_BLOCK | OBJECT_DOOR) {
+        if reachability[node] == Reachability::Unowned && graph.flags[node] & NATIVE != 0 {
+            let allocator = match graph.flags[node] & (PYTHON_BLOCK | OBJECT_DOMAIN) {
                 0 => Allocator::Malloc,
                 PYTHON_BLOCK => Allocator::PyMem,
                 _ => Allocator::PyObject,
@@ -68,7 +68,7 @@ pub(crate) fn unowned(graph: &Graph, realms: &[Realm]) -> Vec<Unowned> {
 }
 
 /// Objects with references of which the snapshot shows none.
-pub(crate) fn without_finder(graph: &Graph, counts: &Counts) -> Vec<u32> {
+pub(crate) fn unreferenced(graph: &Graph, counts: &Counts) -> Vec<u32> {
     (0..graph.objects as u32)
         .filter(|&node| {
             let at = node as usize;
@@ -80,7 +80,7 @@ pub(crate) fn without_finder(graph: &Graph, counts: &Counts) -> Vec<u32> {
 }
 
 /// The same by type and stack, with what they retain.
-pub(crate) fn unexplained(graph: &Graph, tree: &Tree, nodes: &[u32]) -> Vec<Unexplained> {
+pub(crate) fn unexplained(graph: &Graph, tree: &DominatorTree, nodes: &[u32]) -> Vec<Unexplained> {
     let stack_of = |node: u32| {
         let at = graph.marks.partition_point(|mark: &Mark| mark.node < node);
         let of_node = graph.marks.iter().skip(at).take_while(|mark| mark.node == node);
@@ -113,7 +113,7 @@ pub(crate) fn unexplained(graph: &Graph, tree: &Tree, nodes: &[u32]) -> Vec<Unex
 }
 
 /// The way that most of these objects have to an object of native code which may be what refers to them.
-fn suspect(graph: &Graph, tree: &Tree, nodes: &[u32]) -> Vec<Step> {
+fn suspect(graph: &Graph, tree: &DominatorTree, nodes: &[u32]) -> Vec<Step> {
     let mut ways: FxHashMap<String, (usize, Vec<Link>)> = FxHashMap::default();
     for links in nodes.iter().filter_map(|&node| way_to_native_code(graph, tree, node)) {
         ways.entry(chain::key(graph, &links)).or_insert((0, links)).0 += 1;
@@ -132,7 +132,7 @@ fn suspect(graph: &Graph, tree: &Tree, nodes: &[u32]) -> Vec<Step> {
 }
 
 /// The shortest way over what only this object has.
-fn way_to_native_code(graph: &Graph, tree: &Tree, node: u32) -> Option<Vec<Link>> {
+fn way_to_native_code(graph: &Graph, tree: &DominatorTree, node: u32) -> Option<Vec<Link>> {
     let mut ways: VecDeque<Vec<Link>> = VecDeque::from([vec![(node, Label::default())]]);
     let mut looked_at = 0;
     while let Some(way) = ways.pop_front() {

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::analyse::Heap;
 use crate::analyse::chain::{self, Link};
-use crate::analyse::cycles::{self, Island};
+use crate::analyse::cycles::{self, GarbageComponent};
 use crate::analyse::retained::Split;
 use crate::analyse::tails::Tails;
 use crate::answer::asked::{CycleAnswer, CyclePart};
@@ -33,15 +33,15 @@ impl Heap {
     /// never will, each the heaviest first and at most `most` of them.
     pub fn cycles(&self, most: usize) -> Vec<CycleAnswer> {
         let mut answers = Vec::new();
-        for (islands, freeable) in [(&self.garbage, true), (&self.hidden, false)] {
-            let mut groups = cycles::groups(&self.graph, &self.tree, islands);
+        for (components, freeable) in [(&self.garbage, true), (&self.hidden, false)] {
+            let mut groups = cycles::groups(&self.graph, &self.tree, components);
             groups.truncate(most);
-            answers.extend(self.parts_of(groups, islands, freeable));
+            answers.extend(self.parts_of(groups, components, freeable));
         }
         answers
     }
 
-    fn parts_of(&self, groups: Vec<CycleGroup>, islands: &[Island], freeable: bool) -> Vec<CycleAnswer> {
+    fn parts_of(&self, groups: Vec<CycleGroup>, components: &[GarbageComponent], freeable: bool) -> Vec<CycleAnswer> {
         let (graph, tree) = (&self.graph, &self.tree);
         let numbers: FxHashMap<u64, usize> = groups
             .iter()
@@ -52,15 +52,15 @@ impl Heap {
         let mut heads = Vec::new();
         let mut edges_left = cycles::MOST_EDGES;
         // The heaviest first: the first instance of a group is the one that it shows.
-        let mut order: Vec<&Island> = islands.iter().collect();
-        order.sort_by_key(|island| Reverse(tree.retained[island.place as usize].total()));
-        for island in order {
-            let links = cycles::cycle(graph, tree, &island.members, &mut edges_left);
+        let mut order: Vec<&GarbageComponent> = components.iter().collect();
+        order.sort_by_key(|component| Reverse(tree.retained[component.place as usize].total()));
+        for component in order {
+            let links = cycles::cycle(graph, tree, &component.members, &mut edges_left);
             let Some(&at) = numbers.get(&chain::fingerprint(graph, &links)) else {
                 continue;
             };
-            heads.push((island.place, at as u32));
-            self.gather(&mut gathered[at], island, &links);
+            heads.push((component.place, at as u32));
+            self.gather(&mut gathered[at], component, &links);
         }
         let nearest = tree.nearest(heads.into_iter());
         let mut tracked = vec![0u64; groups.len()];
@@ -104,9 +104,9 @@ impl Heap {
         .collect()
     }
 
-    fn gather(&self, sum: &mut Gathered, island: &Island, links: &[Link]) {
+    fn gather(&self, sum: &mut Gathered, component: &GarbageComponent, links: &[Link]) {
         let (graph, tree) = (&self.graph, &self.tree);
-        let retained = tree.retained[island.place as usize];
+        let retained = tree.retained[component.place as usize];
         sum.all.add(retained);
         let steps = chain::parts(graph, links);
         let shape: Vec<String> = steps.iter().map(|(_, part)| part.clone()).collect();
@@ -126,7 +126,7 @@ impl Heap {
         }
         let look = sum.looked_at < MOST_LOOKED_AT;
         sum.looked_at += 1;
-        let inside = |node: u32| island.members.binary_search(&node).is_ok();
+        let inside = |node: u32| component.members.binary_search(&node).is_ok();
         for at in 0..len {
             let (range, _) = &steps[(at + by) % len];
             let (part, tails) = &mut sum.parts[at];

@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 
 use crate::analyse::Heap;
 use crate::analyse::chain;
-use crate::analyse::reach::Realm;
+use crate::analyse::reach::Reachability;
 use crate::graph::NATIVE;
 use crate::graph::label::{Kind, Label};
 use crate::graph::names::NATIVE as NATIVE_NAME;
@@ -145,11 +145,12 @@ impl Heap {
     fn tops(&self) -> [Vec<u32>; 4] {
         let after_roots = self.graph.roots.len().min(self.reach.live_roots.len());
         let (_, alive) = self.reach.live_roots.split_at(after_roots);
-        let all = |realm: Realm| crate::analyse::components::sources(&self.graph, &self.reach.realms, realm);
+        let all =
+            |state: Reachability| crate::analyse::components::sources(&self.graph, &self.reach.reachability, state);
         [
             alive.to_vec(),
-            all(Realm::Garbage).concat(),
-            all(Realm::Hidden).concat(),
+            all(Reachability::Garbage).concat(),
+            all(Reachability::Uncollectable).concat(),
             self.reach.unowned_roots.clone(),
         ]
     }
@@ -188,7 +189,7 @@ impl Heap {
     }
 
     fn edges(&self, tops: &[Vec<u32>; 4], texts: &mut Texts, out: &mut dyn Write) -> io::Result<()> {
-        let (graph, realms) = (&self.graph, &self.reach.realms);
+        let (graph, reachability) = (&self.graph, &self.reach.reachability);
         let mut rows = Rows {
             out,
             buffer: itoa::Buffer::new(),
@@ -211,7 +212,7 @@ impl Heap {
             for (to, label) in graph.edges(from) {
                 let (kind, name) = edge_name(label, texts);
                 // DevTools shows the name of a weak edge as text.
-                let crosses = realms[from as usize] != realms[to as usize];
+                let crosses = reachability[from as usize] != reachability[to as usize];
                 let row = match crosses {
                     true if kind == ELEMENT => [WEAK, texts.place(Text::Fixed("[…]")), place(to)],
                     true => [WEAK, name, place(to)],

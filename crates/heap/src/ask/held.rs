@@ -132,10 +132,10 @@ impl Heap {
     /// of a cycle is inside of what another one retains, not even what everybody takes for a part of it.
     pub(crate) fn dicts_beside(&self) -> FxHashMap<u32, u32> {
         let mut dicts = FxHashMap::default();
-        for island in self.garbage.iter().chain(&self.hidden) {
-            for &owner in &island.members {
+        for component in self.garbage.iter().chain(&self.hidden) {
+            for &owner in &component.members {
                 for (to, label) in self.graph.edges(owner) {
-                    if chain::is_dict_edge(&self.graph.names, label) && island.members.binary_search(&to).is_ok() {
+                    if chain::is_dict_edge(&self.graph.names, label) && component.members.binary_search(&to).is_ok() {
                         dicts.insert(to, owner);
                     }
                 }

@@ -6,7 +6,7 @@ use crate::analyse::Heap;
 use crate::analyse::chain;
 use crate::analyse::cycles;
 use crate::analyse::paths::Paths;
-use crate::analyse::reach::Realm;
+use crate::analyse::reach::Reachability;
 use crate::analyse::sites;
 use crate::analyse::tails::Tails;
 use crate::answer::Amount;
@@ -106,8 +106,8 @@ impl Heap {
     pub(crate) fn paths(&self) -> Paths {
         let (graph, tree) = (&self.graph, &self.tree);
         let mut paths = Paths::new(graph, &self.reach);
-        for island in self.garbage.iter().chain(&self.hidden) {
-            let start = cycles::principal(graph, tree, &island.members);
+        for component in self.garbage.iter().chain(&self.hidden) {
+            let start = cycles::principal(graph, tree, &component.members);
             paths.search(graph, &self.reach, &[start]);
         }
         for &node in &self.reach.unowned_roots {
@@ -155,11 +155,11 @@ impl Heap {
     }
 
     pub(crate) fn standing(&self, node: u32) -> Standing {
-        match self.reach.realms.get(node as usize) {
-            Some(Realm::Garbage | Realm::Doomed) => Standing::Garbage,
-            Some(Realm::Hidden) => Standing::Uncollectable,
-            Some(Realm::Unowned) => Standing::Unowned,
-            Some(Realm::Live | Realm::None) | None => Standing::Live,
+        match self.reach.reachability.get(node as usize) {
+            Some(Reachability::Garbage | Reachability::Doomed) => Standing::Garbage,
+            Some(Reachability::Uncollectable) => Standing::Uncollectable,
+            Some(Reachability::Unowned) => Standing::Unowned,
+            Some(Reachability::Live | Reachability::Unknown) | None => Standing::Live,
         }
     }
 }

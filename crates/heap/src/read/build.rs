@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 
 use crate::Error;
 use crate::graph::label::Label;
-use crate::graph::{Counts, Graph, NATIVE, NO_TYPE, OBJECT_DOOR, PYTHON_BLOCK, ROOT};
+use crate::graph::{Counts, Graph, NATIVE, NO_TYPE, OBJECT_DOMAIN, PYTHON_BLOCK, ROOT};
 use crate::read::address::AddressIndex;
 use crate::read::blocks::Blocks;
 use crate::read::census::{Census, End};
@@ -174,7 +174,7 @@ fn nodes(
     }
     for block in resolver.blocks.nodes() {
         let door = match block.allocator {
-            Allocator::PyObject => PYTHON_BLOCK | OBJECT_DOOR,
+            Allocator::PyObject => PYTHON_BLOCK | OBJECT_DOMAIN,
             Allocator::PyMem => PYTHON_BLOCK,
             Allocator::Malloc | Allocator::Aligned => 0,
         };
