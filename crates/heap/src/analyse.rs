@@ -1,4 +1,4 @@
-//! From a snapshot's files to its answer.
+//! Analyses the graph of a snapshot: what is reachable, what dominates what, which cycles and holders there are.
 
 pub(crate) mod chain;
 pub(crate) mod components;
@@ -30,27 +30,27 @@ use crate::answer::{Amount, GarbageType, SnapshotAnswer, TypeAmount, Unowned};
 use crate::graph::{COLLECTED, Graph, Inside};
 use crate::read::{Built, Keep, Places, build};
 
-/// So many types are listed.
+/// Longest list of types.
 const MOST_TYPES: usize = 50;
 
-/// Analyses one heap snapshot. Of one that was not written to its end it answers what is sound: then there is no
-/// garbage in the answer, because the reference that keeps an object alive may be among what is missing.
+/// Analyses one heap snapshot. The answer for a snapshot that was not written to its end lists no garbage, because the
+/// reference that keeps an object alive may be missing.
 ///
 /// # Errors
-/// If there is no object in it, nothing of it can be read, a newer deadweight wrote it, or it is too large.
+/// If it has no object or cannot be read at all, a newer deadweight wrote it, or it is too large.
 pub fn analyse_heap(files: &HeapFiles) -> Result<SnapshotAnswer, Error> {
     analyse_within(files, u64::MAX)
 }
 
-/// The same in no more than about `most` bytes of memory.
+/// As [`analyse_heap`], in no more than about `most` bytes of memory.
 ///
 /// # Errors
-/// See [`analyse_heap`]; [`Error::NoRoom`] if it would take more, as far as its objects and references tell.
+/// See [`analyse_heap`]; [`Error::NoRoom`] if it would need more, estimated from the number of objects and references.
 pub fn analyse_within(files: &HeapFiles, most: u64) -> Result<SnapshotAnswer, Error> {
     Ok(Heap::read(files, Keep::Nothing, most)?.answer())
 }
 
-/// A snapshot's graph, ready to be asked.
+/// A snapshot's graph with its analysis, ready for questions.
 #[derive(Debug)]
 pub struct Heap {
     pub(crate) process: ProcessId,
@@ -64,7 +64,7 @@ pub struct Heap {
     pub(crate) graph: Graph,
     pub(crate) reach: Reach,
     pub(crate) tree: DominatorTree,
-    /// The place in the tree of what is above everything reachable.
+    /// The place in the tree of the virtual node above everything live.
     pub(crate) live: u32,
     pub(crate) garbage: Vec<GarbageComponent>,
     pub(crate) hidden: Vec<GarbageComponent>,
@@ -74,7 +74,7 @@ pub struct Heap {
 }
 
 impl Heap {
-    /// Reads a snapshot in order to ask it for more than [`analyse_heap`] answers.
+    /// Reads a snapshot in order to ask for more than [`analyse_heap`] answers.
     ///
     /// # Errors
     /// See [`analyse_heap`].
@@ -175,7 +175,8 @@ impl Heap {
     }
 }
 
-/// The virtual nodes of a graph: live, unowned, and one for each island of garbage and of hidden memory.
+/// The virtual roots above a graph: one for what is live, one for unowned memory, and one for each component of garbage and
+/// of uncollectable objects.
 struct VirtualRoots {
     over: VirtualNodes,
     live: u32,

@@ -1,12 +1,13 @@
-//! Strongly connected components of one realm (Tarjan 1972, without recursion), and which of them nothing else in
-//! the realm leads to.
+//! Strongly connected components among the nodes of one reachability (Tarjan 1972, without recursion), and which of them no
+//! other such node refers to.
 
 use crate::analyse::reach::Reachability;
 use crate::graph::Graph;
 
 const UNSEEN: u32 = u32::MAX;
 
-/// The components that no other component of the realm leads to, by their smallest node; their nodes rise.
+/// The components that no other component of the same reachability refers to, in the order of their smallest nodes; the nodes
+/// of each are sorted.
 pub(crate) fn sources(graph: &Graph, reachability: &[Reachability], state: Reachability) -> Vec<Vec<u32>> {
     let nodes: Vec<u32> = (0..graph.len() as u32)
         .filter(|&node| reachability[node as usize] == state)
@@ -44,7 +45,7 @@ pub(crate) fn sources(graph: &Graph, reachability: &[Reachability], state: Reach
     found
 }
 
-/// The component of each of `nodes`, and how many there are. `places` is where a node is in `nodes`.
+/// The component of each of `nodes`, and the number of components. `places` gives the index of a node in `nodes`.
 fn components(graph: &Graph, nodes: &[u32], places: &[u32]) -> (Vec<u32>, usize) {
     let mut number = vec![UNSEEN; nodes.len()];
     let mut low = vec![0u32; nodes.len()];

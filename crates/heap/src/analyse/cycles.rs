@@ -1,8 +1,8 @@
 //! Unreachable memory by the cycle that keeps it alive.
 //!
-//! Unreachable objects fall into *islands*: a strongly connected component that nothing else unreachable leads to, and
-//! everything that only it holds. The *principal* of an island is the object of the component that retains most, one
-//! of the program's or a library's types if there is any; the island is named after the shortest cycle through it.
+//! Unreachable memory is divided by *garbage component*: a strongly connected component that no other unreachable object
+//! refers to, with everything that only it holds. Its *principal* is the member that retains most, if possible one whose type
+//! is the program's or a library's; the component is described by the shortest cycle through its principal.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,17 +17,17 @@ use crate::graph::Graph;
 use crate::graph::label::{Kind, Label};
 use crate::graph::names::is_builtin;
 
-/// At most so many groups are listed; the amounts of the others are in the sum of all.
+/// Longest list of groups. The amounts of the others are still part of the total.
 const MOST_GROUPS: usize = 100;
-/// A component is searched for its shortest cycle up to so many edges.
+/// Edges that are visited at most in search of shortest cycles, over all components.
 pub(crate) const MOST_EDGES: usize = 20_000_000;
 
-/// A component that nothing else leads to, and the virtual node above it.
+/// A component that no other unreachable object refers to, and the virtual root above it.
 #[derive(Debug)]
 pub(crate) struct GarbageComponent {
-    /// The place of the virtual node in the tree.
+    /// The place of that virtual root in the tree.
     pub place: u32,
-    /// The nodes of the component, rising.
+    /// The nodes of the component, sorted.
     pub members: Vec<u32>,
 }
 
@@ -40,7 +40,7 @@ struct Group {
     links: Vec<Link>,
 }
 
-/// Groups islands by their cycles.
+/// Groups garbage components by their cycles.
 pub(crate) fn groups(graph: &Graph, tree: &DominatorTree, components: &[GarbageComponent]) -> Vec<CycleGroup> {
     let mut groups: Vec<Group> = Vec::new();
     let mut by_cycle: FxHashMap<Vec<(u32, Label)>, u32> = FxHashMap::default();
@@ -88,7 +88,7 @@ pub(crate) fn groups(graph: &Graph, tree: &DominatorTree, components: &[GarbageC
     answers(graph, groups, stacks)
 }
 
-/// Cycles of one kind may still differ in their labels' numbers: they have one fingerprint.
+/// Merges groups with the same fingerprint: their labels may still differ in numbers.
 fn answers(graph: &Graph, groups: Vec<Group>, mut stacks: FxHashMap<u32, Vec<StackBytes>>) -> Vec<CycleGroup> {
     let mut merged: FxHashMap<u64, (CycleGroup, u64)> = FxHashMap::default();
     for (at, group) in groups.into_iter().enumerate() {
@@ -137,7 +137,7 @@ fn answers(graph: &Graph, groups: Vec<Group>, mut stacks: FxHashMap<u32, Vec<Sta
     answers
 }
 
-/// The label without its place in a sequence.
+/// The label without an index.
 fn anywhere(label: Label) -> Label {
     match label.kind() {
         Kind::Index | Kind::Unnamed | Kind::Word => Label::new(label.kind(), 0, false),
@@ -145,14 +145,14 @@ fn anywhere(label: Label) -> Label {
     }
 }
 
-/// The node of the component that the island is named after.
+/// The principal of a component.
 pub(crate) fn principal(graph: &Graph, tree: &DominatorTree, members: &[u32]) -> u32 {
     let retained = |node: u32| {
         tree.place(node)
             .map_or(0, |place| tree.retained[place as usize].total())
     };
     let score = |node: u32| {
-        // What an object's dictionary of attributes retains, the object does.
+        // What an object's attribute dictionary retains counts for the object.
         let dicts = graph
             .edges(node)
             .filter(|&(to, label)| chain::is_dict_edge(&graph.names, label) && members.binary_search(&to).is_ok());
@@ -166,7 +166,7 @@ pub(crate) fn principal(graph: &Graph, tree: &DominatorTree, members: &[u32]) ->
     best.unwrap_or(0)
 }
 
-/// How far an edge is from being readable.
+/// The cost of an edge: the less readable, the higher.
 fn cost(graph: &Graph, label: Label) -> u64 {
     match label.kind() {
         Kind::Attribute if chain::is_dict_edge(&graph.names, label) => 1,
@@ -189,7 +189,7 @@ pub(crate) fn cycle(graph: &Graph, tree: &DominatorTree, members: &[u32], edges_
     let mut from: Vec<(u32, Label)> = vec![(0, Label::default()); members.len()];
     let mut queue = BinaryHeap::new();
     let (mut best, mut end) = (NEVER, None);
-    // Ties go to what was met first, so that instances of one bug look the same.
+    // Ties go to the edge that was visited first, so that instances of the same bug look the same.
     let mut met = 0u64;
     queue.push(Reverse((0u64, met, start_at as u32)));
     while let Some(Reverse((so_far, _, at))) = queue.pop() {

@@ -1,8 +1,8 @@
 //! Immediate dominators with Semi-NCA (Georgiadis 2005), without recursion.
 //!
-//! A node dominates another if every path from the root to the other goes through it: with it, the other would go.
-//! Realms are kept apart: a reference out of garbage keeps nothing alive, so edges between realms do not count. Each
-//! realm hangs under a virtual node of its own, and all of them under one root.
+//! A node dominates another if every path from the root to the other goes through it: without it, the other would be freed.
+//! A reference from garbage keeps nothing alive, so edges between nodes of different reachability do not count. The nodes of
+//! each reachability are below virtual nodes of their own, and these below one root.
 
 use crate::analyse::reach::Reachability;
 use crate::graph::Graph;
@@ -10,10 +10,10 @@ use crate::graph::Graph;
 /// Stands for a node that is not in the tree.
 pub(crate) const NOT_THERE: u32 = u32::MAX;
 
-/// Nodes that are no memory: their numbers follow those of the graph's nodes, and the first one is the root.
+/// Nodes that stand for no memory. Their numbers follow those of the graph's nodes; the first one is the root.
 #[derive(Debug)]
 pub(crate) struct VirtualNodes {
-    /// Where each virtual node leads, itself or graph nodes.
+    /// The children of each virtual node: virtual nodes or nodes of the graph.
     children: Vec<Vec<u32>>,
     first: u32,
 }
@@ -46,8 +46,8 @@ impl VirtualNodes {
     }
 }
 
-/// The dominator tree. Nodes are numbered in the order in which a depth-first search meets them: a dominator has a
-/// smaller number than what it dominates, and the root has 0.
+/// Immediate dominators. Nodes are numbered in the order of a depth-first search: a dominator has a smaller number than what
+/// it dominates, and the root has 0.
 #[derive(Debug)]
 pub(crate) struct Dominators {
     /// The graph's (or the virtual) node of each number.
@@ -72,7 +72,7 @@ struct Searched {
     parents: Vec<u32>,
 }
 
-/// The dominators of everything that the virtual nodes lead to.
+/// The dominators of everything that can be reached from the virtual nodes.
 pub(crate) fn dominators(graph: &Graph, reachability: &[Reachability], over: &VirtualNodes) -> Dominators {
     let Searched {
         order,
@@ -110,8 +110,7 @@ pub(crate) fn dominators(graph: &Graph, reachability: &[Reachability], over: &Vi
     Dominators { order, numbers, idom }
 }
 
-/// The number with the lowest semidominator on the path from `number` up to, but without, the first one below
-/// `linked`.
+/// The number with the lowest semidominator on the path from `number` upwards, as long as numbers are at least `linked`.
 fn lowest(infos: &mut [Info], number: u32, linked: u32, path: &mut Vec<u32>) -> u32 {
     if infos[number as usize].ancestor < linked {
         return infos[number as usize].label;
@@ -172,7 +171,7 @@ fn search(graph: &Graph, reachability: &[Reachability], over: &VirtualNodes) -> 
     }
 }
 
-/// Whether an edge leads from one realm into another. Virtual nodes are in none.
+/// Whether an edge connects nodes of different reachability. Virtual nodes have none.
 #[inline]
 fn crosses(reachability: &[Reachability], from: u32, to: u32) -> bool {
     match (reachability.get(from as usize), reachability.get(to as usize)) {
@@ -181,7 +180,7 @@ fn crosses(reachability: &[Reachability], from: u32, to: u32) -> bool {
     }
 }
 
-/// Who leads to each number, in compressed rows.
+/// The predecessors of each number, in compressed sparse rows.
 fn predecessors(
     graph: &Graph,
     reachability: &[Reachability],

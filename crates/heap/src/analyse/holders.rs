@@ -1,13 +1,13 @@
-//! Who holds what is reachable: containers with many similar elements, and single large objects.
+//! What holds the reachable memory: containers with many similar elements, and single large objects.
 //!
-//! From the top of the dominator tree the search goes down as long as one child has most of what its parent retains
-//! (Eclipse MAT calls the end of such a way an accumulation point). There it looks for elements of one type that
-//! have most of it together. An object whose memory is mostly its own is a holder too. What is inside of a holder
-//! is not searched, so holders never overlap.
+//! The search descends from the root of the dominator tree as long as one child retains most of what its parent does
+//! (Eclipse MAT calls the end of such a descent an accumulation point). There it looks for elements of one type that
+//! together retain most of it. An object whose memory is mostly its own is a holder too. What a holder retains is not
+//! searched, so holders never overlap.
 //!
-//! Objects that two containers hold, such as the entries of two caches, are no elements of either: in the tree they
-//! are below whatever holds both, which may be a class, a module, or nothing at all. There similar objects that are
-//! not named there are taken together as *jointly held*; they have the path to one of them.
+//! Objects that two containers refer to, such as the entries of two caches, are elements of neither: in the dominator tree
+//! they are children of whatever holds both containers, which may be a class, a module, or the root. Similar objects there
+//! to which that node itself has no edge are grouped as *jointly held*, with the path to one of them.
 
 use std::cmp::Reverse;
 
@@ -23,19 +23,19 @@ use crate::graph::label::{Kind, Label};
 use crate::graph::names::is_builtin;
 use crate::graph::{Graph, NATIVE, NO_TYPE};
 
-/// Smaller holders are not listed.
+/// Smaller holders are not listed, in bytes.
 const SMALLEST: u64 = 256 << 10;
-/// Nor are those below one part in this many of all memory.
+/// Nor are holders of less than this part of all memory: 1/100, or 1 %.
 const SMALLEST_PART: u64 = 100;
-/// Nor more than so many.
+/// Longest list.
 const MOST_HOLDERS: usize = 100;
-/// Fewer similar objects are no elements.
+/// Fewer similar objects are not called elements.
 const FEWEST_ELEMENTS: u64 = 4;
-/// With so many below it, none of which has more than a part of it, 1/16, a container is a holder whatever their types are:
-/// of objects that refer to each other, such as the nodes of a tree, each is below the container itself.
+/// A container that dominates this many objects directly, none of which retains more than 1/16 of it, is a holder whatever
+/// their types: objects that refer to each other, such as the nodes of a tree, are all children of the container.
 const MANY: u64 = 64;
 const LARGEST_OF_MANY: u64 = 16;
-/// Fewer objects are not jointly held: they have different owners that happen to share them.
+/// Fewer objects are not called jointly held: they just happen to be shared.
 const FEWEST_JOINT: usize = 8;
 
 /// A holder that was found in the tree.
@@ -44,11 +44,11 @@ struct Found {
     elements: Option<(u32, u64, u64)>,
     /// One of the elements.
     sample: Option<u32>,
-    /// The places of elements that are held jointly; empty for what this place alone holds.
+    /// The places of jointly held elements; empty if this place alone is the holder.
     joint: Vec<u32>,
 }
 
-/// The holders below a place of the tree.
+/// The holders below a place of the dominator tree.
 pub(crate) fn holders(graph: &Graph, tree: &DominatorTree, reach: &Reach, under: u32) -> Vec<Holder> {
     let whole = tree.retained.first().map_or(0, |whole| whole.total());
     let least = (whole / SMALLEST_PART).max(SMALLEST);
@@ -97,7 +97,7 @@ pub(crate) fn holders(graph: &Graph, tree: &DominatorTree, reach: &Reach, under:
         let Split { python, native } = holder.retained(tree);
         let node = tree.order[holder.place as usize];
         let direct = holder.sample.and_then(|element| to_element(graph, node, element));
-        // Without a reference of its own to the elements, its path is that to one of them.
+        // If it has no edge to the elements, its path is the path to one of them.
         let last = holder.sample.filter(|_| direct.is_none()).unwrap_or(node);
         let mut links = paths.to(graph, last);
         let rooted = links.first().is_some_and(|&(node, _)| graph.root(node).is_some());
@@ -136,7 +136,7 @@ pub(crate) fn holders(graph: &Graph, tree: &DominatorTree, reach: &Reach, under:
     alike(found.into_iter().enumerate().map(answer).collect())
 }
 
-/// Makes one holder of several that are reached in the same way: the same variable of a function in many threads.
+/// Merges holders that are reached in the same way: the same variable of a function in many threads.
 fn alike(holders: Vec<Holder>) -> Vec<Holder> {
     let mut together: FxHashMap<String, Vec<Holder>> = FxHashMap::default();
     for holder in holders {
@@ -172,7 +172,7 @@ fn alike(holders: Vec<Holder>) -> Vec<Holder> {
     list
 }
 
-/// The label of the edge from a container to one of its elements; a virtual node has none.
+/// The label of the edge from a container to one of its elements. A virtual node has no edges with labels.
 fn to_element(graph: &Graph, container: u32, element: u32) -> Option<Label> {
     let between = ((container as usize) < graph.len())
         .then(|| graph.edges(container).filter(|edge| edge.0 == element))
@@ -181,11 +181,11 @@ fn to_element(graph: &Graph, container: u32, element: u32) -> Option<Label> {
     between.map(|edge| edge.1).min_by_key(|label| label.kind())
 }
 
-/// Whether the search ends at this place.
+/// The holder at this place, if the search ends here.
 fn holds(graph: &Graph, tree: &DominatorTree, place: u32) -> Option<Found> {
     let node = tree.order[place as usize];
     if graph.count(node) > 1 {
-        return None; // Small objects that have one owner.
+        return None; // small objects of one owner
     }
     let whole = tree.retained[place as usize].total();
     let mut alone = own(graph, node).total();
@@ -219,7 +219,7 @@ fn holds(graph: &Graph, tree: &DominatorTree, place: u32) -> Option<Found> {
             joint: Vec::new(),
         });
     }
-    // One child has at least seven tenths: it is the one to look at.
+    // One child has at least 70 %: the search goes on there.
     if largest / 7 >= whole / 10 || is_namespace(graph, node) {
         return None;
     }
@@ -227,7 +227,7 @@ fn holds(graph: &Graph, tree: &DominatorTree, place: u32) -> Option<Found> {
     if below >= MANY && largest <= whole / LARGEST_OF_MANY {
         return many_kinds(graph, tree, place, kinds);
     }
-    // A mapping may have objects of one type as keys and of another as values: neither need have half by itself.
+    // A mapping may have keys of one type and values of another, neither of which need have half by itself.
     let together = kinds.values().filter(|(count, ..)| *count >= FEWEST_ELEMENTS);
     let together = together.fold(0u64, |sum, (_, bytes, _)| sum.saturating_add(*bytes));
     let is_many = |&(_, (count, ..)): &(u32, (u64, u64, u32))| count >= FEWEST_ELEMENTS;
@@ -241,8 +241,8 @@ fn holds(graph: &Graph, tree: &DominatorTree, place: u32) -> Option<Found> {
     })
 }
 
-/// A holder of so many and so small objects that their types do not matter. Its elements are of the type that has most of it; if
-/// none has half, of those types that it refers to itself.
+/// A holder of so many small objects that their types do not matter. Its elements are those of the type that retains most; if
+/// no type retains half, only types to which the container itself refers are considered.
 fn many_kinds(
     graph: &Graph,
     tree: &DominatorTree,
@@ -275,7 +275,7 @@ fn many_kinds(
 }
 
 impl Found {
-    /// What would go with it.
+    /// What would be freed with it.
     fn retained(&self, tree: &DominatorTree) -> Split {
         let mut sum = Split::default();
         match self.joint.as_slice() {
@@ -286,8 +286,7 @@ impl Found {
     }
 }
 
-/// Adds the groups of similar objects right below a place that this place does not name itself; gives the places
-/// below it that are in no group.
+/// Adds the groups of jointly held objects among the children of a place; gives the children that are in no group.
 fn joint(graph: &Graph, tree: &DominatorTree, place: u32, least: u64, found: &mut Vec<Found>) -> Vec<u32> {
     let node = tree.order[place as usize];
     let mut named: Vec<u32> = match (node as usize) < graph.len() {
@@ -331,8 +330,8 @@ fn joint(graph: &Graph, tree: &DominatorTree, place: u32, least: u64, found: &mu
     others
 }
 
-/// Whether a node holds names of the program and not elements: a root, a module, a class, or a dictionary whose
-/// values are mostly functions, classes or modules.
+/// Whether a node holds the program's names rather than elements: a root, a module, a class, or a dictionary whose values are
+/// mostly functions, classes or modules.
 pub(crate) fn is_namespace(graph: &Graph, node: u32) -> bool {
     if graph.root(node).is_some() || matches!(graph.type_name(node), "module" | "type") {
         return true;

@@ -1,8 +1,8 @@
-//! Shortest paths from the roots, along references that a person can read where there are any.
+//! Shortest paths from the roots, along references that a person can read if possible.
 //!
-//! What a module holds is named after the module even where a variable of a running function is nearer: the function
-//! may be another one in the next snapshot, and then the same holder would have another path. So frames begin later
-//! than modules, and the inner ones later than the outer ones.
+//! What a module holds gets its path from the module even if a variable of a running function is nearer: at the next
+//! snapshot another function may be running, and the same holder would have another path. So frames start at a greater
+//! distance than modules, and inner frames at a greater distance than outer ones.
 
 use std::collections::VecDeque;
 
@@ -14,9 +14,9 @@ use crate::graph::Graph;
 use crate::graph::label::{Kind, Label};
 
 const NOBODY: u32 = u32::MAX;
-/// The outermost frame is so many references farther away than a module's dictionary.
+/// Distance of the outermost frame, in references; a module's dictionary has 0.
 const FRAME_DISTANCE: u32 = 8;
-/// And the innermost ones at most so many more.
+/// Distance that the innermost frame has at most in addition.
 const MOST_DEPTH: u32 = 8;
 
 /// For each node the one before it on its path.
@@ -26,14 +26,14 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// Breadth first from the named roots. Edges without a name, and those that lead everywhere, wait until
-    /// everything else is done; objects that are alive for unknown reasons come last.
+    /// Searches breadth first from the named roots. Edges without a name, and those through which everything is reachable,
+    /// wait until there are no others; objects that are alive for unknown reasons come last.
     pub fn new(graph: &Graph, reach: &Reach) -> Paths {
         let mut paths = Paths {
             before: vec![NOBODY; graph.len()],
         };
         let named = graph.roots.len();
-        // What is alive for unknown reasons begins alone.
+        // Each object that is alive for unknown reasons starts a search of its own.
         let (roots, others) = reach.live_roots.split_at(named.min(reach.live_roots.len()));
         paths.search_from(graph, reach, &distances(graph, roots));
         for &root in others {
@@ -42,13 +42,13 @@ impl Paths {
         paths
     }
 
-    /// Adds the paths from these nodes, which are in no path yet, to what they lead to in their realms.
+    /// Adds the paths from these nodes, which are on no path yet, to what they reach of the same reachability.
     pub fn search(&mut self, graph: &Graph, reach: &Reach, from: &[u32]) {
         let from: Vec<(u32, u32)> = from.iter().map(|&root| (0, root)).collect();
         self.search_from(graph, reach, &from);
     }
 
-    /// The same from nodes with distances to begin with, which rise.
+    /// As `search`, from nodes with start distances, in rising order.
     fn search_from(&mut self, graph: &Graph, reach: &Reach, from: &[(u32, u32)]) {
         let mut waiting = from.iter().copied().peekable();
         let (mut queue, mut later) = (VecDeque::new(), VecDeque::new());
@@ -60,7 +60,7 @@ impl Paths {
         loop {
             let next = queue.front().map_or(u32::MAX, |&(distance, _)| distance);
             if let Some((distance, root)) = waiting.next_if(|&(distance, _)| distance < next) {
-                // Of the same distance, what began earlier goes first.
+                // At equal distances, the root goes first.
                 if self.before[root as usize] == root {
                     queue.push_front((distance, root));
                 }
@@ -111,7 +111,7 @@ impl Paths {
     }
 }
 
-/// The most readable label of each node's edge from the one before it on its path, in one pass over all edges.
+/// For each node the most readable label of the last edge of its path, found in one pass over all edges.
 #[derive(Debug)]
 pub(crate) struct Labels(Vec<Label>);
 
@@ -135,8 +135,8 @@ impl Labels {
     }
 }
 
-/// The named roots with their distances, the nearest first. Frames are listed from the innermost one of each thread,
-/// and the main thread comes last.
+/// The named roots with their start distances, the nearest first. A snapshot lists the frames of each thread from the
+/// innermost one, the main thread last.
 fn distances(graph: &Graph, roots: &[u32]) -> Vec<(u32, u32)> {
     let is_frame = |&node: &u32| graph.root(node).is_some_and(|root| root.kind == RootKind::Frame);
     let (frames, others): (Vec<u32>, Vec<u32>) = roots.iter().copied().partition(is_frame);
@@ -150,7 +150,7 @@ fn distances(graph: &Graph, roots: &[u32]) -> Vec<(u32, u32)> {
 
 fn is_detour(graph: &Graph, from: u32, label: Label) -> bool {
     match label.kind() {
-        // The interpreter's dictionaries have no other edge.
+        // The interpreter's dictionaries have only this edge.
         Kind::Unnamed if graph.root(from).is_some_and(|root| root.kind == RootKind::Interpreter) => false,
         Kind::Type | Kind::Unnamed | Kind::Word => true,
         Kind::Attribute => label.name().is_some_and(|name| graph.names.is_detour(name)),

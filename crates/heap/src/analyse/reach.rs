@@ -1,20 +1,20 @@
-//! What is reachable, from what, and what the collector would find.
+//! What is reachable, and what the collector would free.
 //!
-//! The collector subtracts from each tracked object's reference count the references that other tracked objects
-//! report. What then has a rest is referenced from outside; what these objects lead to is alive; the others are
-//! garbage. When it frees them, the counts of what they refer to fall, and what falls to nothing goes with them.
+//! The collector subtracts from each tracked object's reference count the references that other tracked objects report.
+//! Objects whose count stays above 0 are referenced from outside; they and what they lead to are alive, the others are
+//! garbage. Freeing garbage lowers the counts of what it refers to, and objects whose count reaches 0 are freed with it.
 //!
-//! The snapshot knows more references than the collector: those that `tp_traverse` does not report and words in
-//! objects and blocks. If these explain the rest, and nothing that is alive by itself leads to the object, it is
-//! *hidden*: nobody can use it, and the collector will never free it.
+//! A snapshot knows more references than the collector: those that `tp_traverse` does not report, and words in objects and
+//! blocks. If these explain the rest of the count, and nothing that is alive by itself leads to the object, it is
+//! *uncollectable*: the program cannot reach it, and the collector will never free it.
 
 use crate::graph::{COLLECTED, Counts, Graph, IMMORTAL, TRACKED, UNEXPLAINED};
 
-/// Whose a node is.
+/// Whether a node is reachable, and from where.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[repr(u8)]
 pub(crate) enum Reachability {
-    /// Nobody's yet.
+    /// Not decided yet.
     #[default]
     Unknown = 0,
     /// Reachable from a root, or from an object with references that nothing in the snapshot explains.
@@ -25,11 +25,11 @@ pub(crate) enum Reachability {
     Garbage = 3,
     /// Unreachable, and the collector would not free it.
     Uncollectable = 4,
-    /// While the realms are made: garbage, unless something that stays leads to it.
+    /// Only until all nodes are decided: garbage, unless something that stays leads to it.
     Doomed = 5,
 }
 
-/// The realm of each node, and what keeps each realm's nodes alive.
+/// The reachability of each node, and where that of live and of unowned nodes begins.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
     pub reachability: Vec<Reachability>,
@@ -39,7 +39,8 @@ pub(crate) struct Reach {
     pub unowned_roots: Vec<u32>,
 }
 
-/// Divides all nodes; marks objects with unexplained references in the graph. Uses up the reference counts.
+/// Decides the reachability of all nodes, and marks objects with unexplained references in the graph. The reference counts
+/// are not valid afterwards.
 pub(crate) fn reach(graph: &mut Graph, counts: &mut Counts) -> Reach {
     for node in 0..graph.objects {
         if graph.flags[node] & IMMORTAL == 0 && counts.references[node] > counts.known[node] {
@@ -92,13 +93,13 @@ pub(crate) fn reach(graph: &mut Graph, counts: &mut Counts) -> Reach {
     {
         *state = Reachability::Garbage;
     }
-    // All objects are somebody's now: what garbage leads to and nobody has is native memory.
+    // All objects are decided now: what garbage leads to and is still undecided is native memory.
     for node in 0..graph.objects as u32 {
         if walk.reachability[node as usize] == Reachability::Garbage {
             walk.beyond(node, Reachability::Garbage);
         }
     }
-    // Native memory in circles that nothing leads to.
+    // Native memory in cycles that nothing leads to.
     for node in natives {
         if walk.from(node, Reachability::Unowned) {
             unowned_roots.push(node);
@@ -116,7 +117,7 @@ fn collect(graph: &Graph, counts: &Counts) -> Vec<bool> {
     let mut alive = vec![false; graph.objects];
     let mut stack: Vec<u32> = Vec::new();
     for node in 0..graph.objects {
-        // More references reported than counted is damage: such an object is taken to be alive.
+        // More reported references than the count means damage: such an object is taken to be alive.
         let outside = counts.references[node] != counts.counted[node];
         if graph.flags[node] & TRACKED == 0 || alive[node] || !(outside || graph.flags[node] & IMMORTAL != 0) {
             continue;
@@ -143,7 +144,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Frees all objects that the collector finds, and dooms whatever has no reference left then.
+    /// Marks the objects that the collector would free as garbage, and as doomed whatever has no reference left then.
     fn free(&mut self, references: &mut [u32]) {
         let graph = self.graph;
         for node in 0..graph.objects as u32 {
@@ -167,8 +168,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Gives the node and everything that it leads to, and that is nobody's yet, to the realm; `false` if the node
-    /// is somebody's. What is doomed is saved by live and by hidden objects.
+    /// Marks the node, and everything undecided that it leads to; `false` if the node was decided already. A doomed node is
+    /// saved by live and by uncollectable ones.
     fn from(&mut self, node: u32, state: Reachability) -> bool {
         let free = Self::takes(self.reachability[node as usize], state);
         if free {
@@ -184,7 +185,7 @@ impl Walk<'_> {
             || from == Reachability::Doomed && matches!(state, Reachability::Live | Reachability::Uncollectable)
     }
 
-    /// The same without the node itself.
+    /// As `from`, without the node itself.
     fn beyond(&mut self, node: u32, state: Reachability) {
         self.stack.push(node);
         while let Some(from) = self.stack.pop() {

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use crate::analyse::dominators::{Dominators, NOT_THERE};
 use crate::graph::{Graph, NATIVE, NO_TYPE, PYTHON_BLOCK};
 
-/// An amount of memory, by whose allocator it came from.
+/// An amount of memory by allocator, in bytes: Python's, or the C library's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Split {
     pub python: u64,
@@ -23,7 +23,7 @@ impl Split {
     }
 }
 
-/// What a node is by itself.
+/// The node's own size.
 #[inline]
 pub(crate) fn own(graph: &Graph, node: u32) -> Split {
     let Some(&flags) = graph.flags.get(node as usize) else {
@@ -50,7 +50,7 @@ pub(crate) struct DominatorTree {
     pub order: Vec<u32>,
     numbers: Vec<u32>,
     pub idom: Vec<u32>,
-    /// What would go with the node.
+    /// What would be freed with the node at each place, itself included.
     pub retained: Vec<Split>,
     starts: Vec<u32>,
     children: Vec<u32>,
@@ -94,13 +94,13 @@ impl DominatorTree {
             .filter(|&number| number != NOT_THERE)
     }
 
-    /// The places of what a node dominates at once.
+    /// The places of the nodes that a node dominates immediately.
     pub fn children(&self, place: u32) -> &[u32] {
         &self.children[self.starts[place as usize] as usize..self.starts[place as usize + 1] as usize]
     }
 
-    /// Who of the whole tree belongs to which of `groups`: for each place the nearest of the places given with a
-    /// number, itself included; `u32::MAX` below none.
+    /// For each place of the tree the group of its nearest ancestor among `heads`, itself included; `u32::MAX` if it has none.
+    /// `heads` are places and the numbers of their groups.
     pub fn nearest(&self, heads: impl Iterator<Item = (u32, u32)>) -> Vec<u32> {
         let mut nearest = vec![u32::MAX; self.order.len()];
         for (place, group) in heads {
@@ -114,8 +114,8 @@ impl DominatorTree {
         nearest
     }
 
-    /// What the objects of each type retain together: an object inside of what another of its type retains adds
-    /// nothing. The index is the type's number. `parts` are places that count for another type as well.
+    /// What the objects of each type retain together, by the type's number: an object that another one of its type retains adds
+    /// nothing. `parts` are places that count for another type as well.
     pub fn retained_by_type(&self, graph: &Graph, parts: &FxHashMap<u32, u32>) -> Vec<Split> {
         let types = graph.names.type_count();
         let (mut open, mut sums) = (vec![0u32; types], vec![Split::default(); types]);
@@ -147,7 +147,7 @@ impl DominatorTree {
     }
 }
 
-/// Which of the nodes are not inside of what another one of them retains.
+/// Which of the nodes no other one of them retains.
 pub(crate) fn outermost(tree: &DominatorTree, nodes: &[u32]) -> Vec<bool> {
     let mut inside = vec![false; tree.order.len()];
     let mut heads = vec![false; tree.order.len()];

@@ -9,10 +9,10 @@ use crate::analyse::retained::DominatorTree;
 use crate::answer::StackBytes;
 use crate::graph::Graph;
 
-/// Each list has at most so many stacks.
+/// Longest list of stacks.
 const MOST_STACKS: usize = 50;
 
-/// Bytes of known blocks by group and stack. `groups` has the group of each place of the tree.
+/// Bytes of known blocks by group and stack. `groups` gives the group of each place of the tree.
 pub(crate) fn by_group(graph: &Graph, tree: &DominatorTree, groups: &[u32]) -> FxHashMap<u32, Vec<StackBytes>> {
     let mut sums: FxHashMap<(u32, StackId), u64> = FxHashMap::default();
     for mark in &graph.marks {
@@ -31,7 +31,7 @@ pub(crate) fn by_group(graph: &Graph, tree: &DominatorTree, groups: &[u32]) -> F
     lists
 }
 
-/// Sums up by stack, sorts, and cuts off.
+/// Sums up by stack, sorts, and truncates.
 pub(crate) fn merge(list: &mut Vec<StackBytes>) {
     list.sort_by_key(|part| part.stack);
     list.dedup_by(|later, first| {

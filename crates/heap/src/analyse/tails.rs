@@ -1,8 +1,8 @@
-//! Where the memory is that hangs off some objects: the heavy branches of the dominator tree below them, merged by
-//! how one gets there.
+//! Where the memory is that some objects retain: the heavy branches of the dominator tree below them, merged if the path to
+//! them reads the same.
 //!
-//! A branch is followed as long as one child has most of what its parent retains, so that a data frame's megabytes
-//! are shown at `._mgr.blocks[0].values` and not at the manager. It ends at the object: native blocks count for it.
+//! A branch is followed as long as one child retains most of what its parent does, so that a data frame's megabytes are shown
+//! at `._mgr.blocks[0].values` and not at the manager. It ends at an object: native blocks count for the object.
 
 use std::cmp::Reverse;
 
@@ -17,13 +17,13 @@ use crate::graph::label::Kind;
 use crate::graph::names::short_type;
 use crate::graph::{Graph, NATIVE};
 
-/// Branches of one object that are looked at.
+/// Branches of one object that are followed at most.
 const MOST_BRANCHES: usize = 40;
-/// Smaller parts of what an object retains are no branch.
+/// Branches of less than this part of what an object retains are not followed: 1/200, or 0.5 %.
 const SMALLEST_PART: u64 = 200;
-/// Edges that are looked at for a way that is not direct.
+/// Edges that are visited in search of an indirect path.
 const MOST_EDGES: usize = 4000;
-/// A branch is followed so far.
+/// Longest branch, in steps.
 const MOST_STEPS: usize = 24;
 
 /// Sums up the branches of objects.
@@ -33,8 +33,8 @@ pub(crate) struct Tails {
 }
 
 impl Tails {
-    /// Adds what hangs off the node. If it is an object's dictionary of attributes, its owner belongs to it. `skips`
-    /// says which nodes are no part of it.
+    /// Adds what the node retains. If it is an attribute dictionary, its owner is given with it. `skips` says which nodes are
+    /// left out.
     pub fn add(
         &mut self,
         graph: &Graph,
@@ -47,7 +47,7 @@ impl Tails {
         let mut branches: Vec<u32> = tree.children(place).to_vec();
         branches.retain(|&child| {
             let child_node = tree.order[child as usize];
-            // Native memory that the object itself refers to is its own.
+            // Native memory to which the object itself refers counts as its own.
             let is_own = graph
                 .flags
                 .get(child_node as usize)
@@ -77,7 +77,7 @@ impl Tails {
         }
         let retained = tree.retained[at as usize];
         let mut end = node(at);
-        // What an object's dictionary of attributes has, or a native block, the object has.
+        // What an attribute dictionary or a native block retains counts for the object that owns it.
         if let Some(links) = &mut links
             && links.len() > 1
             && let Some((owner, _)) =
@@ -113,7 +113,7 @@ impl Tails {
     }
 }
 
-/// The child of a place that has most of it, if the place does not have most of it itself.
+/// The child that retains at least 70 % of a place, if the place itself has less than half.
 fn heavy_child(graph: &Graph, tree: &DominatorTree, place: u32) -> Option<u32> {
     let whole = tree.retained[place as usize].total();
     let mut alone: Split = own(graph, tree.order[place as usize]);
@@ -131,7 +131,7 @@ fn heavy_child(graph: &Graph, tree: &DominatorTree, place: u32) -> Option<u32> {
     (alone.total() < whole / 2 && bytes / 7 >= whole / 10).then_some(child)
 }
 
-/// A short way from one node to another, which need not be direct: a dominator only is on all ways.
+/// A short path from one node to another. It need not be a single edge: a dominator is only on all paths.
 fn way(graph: &Graph, from: u32, to: u32) -> Option<Vec<Link>> {
     if graph.targets(from).contains(&to) {
         return Some(vec![(from, best_label(graph, from, to))]);

@@ -1,4 +1,4 @@
-//! Memory that nothing in the snapshot holds: blocks without an owner, and objects without a finder.
+//! Memory that nothing in the snapshot refers to: unowned blocks, and unreferenced objects.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -13,18 +13,18 @@ use crate::answer::{Amount, Step, Unexplained, Unowned};
 use crate::graph::label::{Kind, Label};
 use crate::graph::{Counts, Graph, IMMORTAL, Mark, NATIVE, OBJECT_DOMAIN, PYTHON_BLOCK, TRACKED, UNEXPLAINED};
 
-/// Each list has at most so many entries.
+/// Longest list.
 const MOST: usize = 200;
-/// Smaller amounts are not listed.
+/// Smaller amounts are not listed, in bytes.
 const SMALLEST: u64 = 64 << 10;
 
-/// Of each group so many are asked for what may hold them.
+/// Objects of each group whose possible referrers are searched for.
 const SAMPLES: usize = 16;
-/// By ways of so many references at most,
+/// Longest path of that search, in references.
 const LONGEST_WAY: usize = 4;
-/// and through so many objects.
+/// Objects that such a search visits at most.
 const MOST_LOOKED_AT: usize = 500;
-/// Objects that the interpreter itself refers to from places that no snapshot shows.
+/// Types of objects that the interpreter refers to from places that are not in a snapshot.
 const INTERPRETERS_OWN: [&str; 8] = [
     "type",
     "module",
@@ -36,7 +36,7 @@ const INTERPRETERS_OWN: [&str; 8] = [
     "builtin_function_or_method",
 ];
 
-/// Blocks that no object leads to, by stack.
+/// Blocks that no object leads to, by the stack that allocated them.
 pub(crate) fn unowned(graph: &Graph, reachability: &[Reachability]) -> Vec<Unowned> {
     let mut sums: FxHashMap<(StackId, Allocator), (u64, u64)> = FxHashMap::default();
     for mark in &graph.marks {
@@ -67,7 +67,7 @@ pub(crate) fn unowned(graph: &Graph, reachability: &[Reachability]) -> Vec<Unown
     list
 }
 
-/// Objects with references of which the snapshot shows none.
+/// Objects with a reference count above 0 to which the snapshot shows no reference.
 pub(crate) fn unreferenced(graph: &Graph, counts: &Counts) -> Vec<u32> {
     (0..graph.objects as u32)
         .filter(|&node| {
@@ -79,7 +79,7 @@ pub(crate) fn unreferenced(graph: &Graph, counts: &Counts) -> Vec<u32> {
         .collect()
 }
 
-/// The same by type and stack, with what they retain.
+/// Those objects by type and stack, with what they retain.
 pub(crate) fn unexplained(graph: &Graph, tree: &DominatorTree, nodes: &[u32]) -> Vec<Unexplained> {
     let stack_of = |node: u32| {
         let at = graph.marks.partition_point(|mark: &Mark| mark.node < node);
@@ -112,7 +112,7 @@ pub(crate) fn unexplained(graph: &Graph, tree: &DominatorTree, nodes: &[u32]) ->
         .collect()
 }
 
-/// The way that most of these objects have to an object of native code which may be what refers to them.
+/// The path that most of these objects have to an object of native code, which may be what refers to them.
 fn suspect(graph: &Graph, tree: &DominatorTree, nodes: &[u32]) -> Vec<Step> {
     let mut ways: FxHashMap<String, (usize, Vec<Link>)> = FxHashMap::default();
     for links in nodes.iter().filter_map(|&node| way_to_native_code(graph, tree, node)) {
@@ -131,7 +131,7 @@ fn suspect(graph: &Graph, tree: &DominatorTree, nodes: &[u32]) -> Vec<Step> {
         })
 }
 
-/// The shortest way over what only this object has.
+/// The shortest such path through what only this object holds.
 fn way_to_native_code(graph: &Graph, tree: &DominatorTree, node: u32) -> Option<Vec<Link>> {
     let mut ways: VecDeque<Vec<Link>> = VecDeque::from([vec![(node, Label::default())]]);
     let mut looked_at = 0;
@@ -158,7 +158,7 @@ fn way_to_native_code(graph: &Graph, tree: &DominatorTree, node: u32) -> Option<
     None
 }
 
-/// Whether it is an object of native code that takes no part in garbage collection, and refers to no object as far as is known.
+/// Whether it is an object of native code that the collector does not track, and that shows no reference to any object.
 fn is_opaque(graph: &Graph, node: u32) -> bool {
     graph.flags[node as usize] & TRACKED == 0
         && graph.names.may_hide_references(graph.types[node as usize])

@@ -1,15 +1,15 @@
-//! What an open snapshot answers when it is asked for one thing: plain data, like [`crate::answer`].
+//! What an open snapshot answers when it is asked about one type or object: plain data, like [`crate::answer`].
 
 use crate::answer::{Amount, CycleGroup, StackBytes, Step};
 
-/// Who has an object.
+/// Whether the program can still reach an object.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Standing {
     /// The program can reach it.
     Live,
     /// The collector would free it.
     Garbage,
-    /// Nobody can reach it, and the collector would not free it.
+    /// The program cannot reach it, and the collector would not free it.
     Uncollectable,
     /// Only native memory without an owner leads to it, or it is such memory.
     Unowned,
@@ -22,7 +22,7 @@ pub struct TypeCensus {
     pub type_name: String,
     /// Bytes of the objects themselves.
     pub bytes: u64,
-    /// How many there are, and what would go with all of them.
+    /// How many there are, and what would be freed with all of them.
     pub retained: Amount,
     /// How many of them are unreachable.
     pub unreachable: u64,
@@ -31,38 +31,38 @@ pub struct TypeCensus {
 /// One object or block.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Object {
-    /// Where it is; `None` if it is a root or memory whose place is not known.
+    /// Its address; `None` if it is a root, or its address is not known.
     pub address: Option<u64>,
     /// Its type with its module, or what it is.
     pub type_name: String,
-    /// Who has it.
+    /// Whether the program can still reach it.
     pub standing: Standing,
     /// Its own bytes.
     pub bytes: u64,
-    /// What would go with it, itself included. The number of objects is not counted.
+    /// What would be freed with it, itself included; without a number of objects.
     pub retained: Amount,
 }
 
-/// An object and the way to it.
+/// An object and the path to it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Located {
     /// The object.
     pub object: Object,
-    /// From a root to the object, which is not among the steps; of unreachable objects from the cycle that keeps
-    /// them.
+    /// From a root to the object, which is not among the steps; for an unreachable object, from the cycle that keeps it
+    /// alive.
     pub path: Vec<Step>,
     /// Whether the path begins at a root that has a name.
     pub rooted: bool,
 }
 
-/// Objects that are reached in the same way: the same types and edges from the root, places in sequences aside.
+/// Objects that are reached in the same way: by the same types and edges from the root, apart from indices.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HeldPath {
-    /// The way to the heaviest of them; `[…]` where several places are meant.
+    /// The path to the heaviest of them; `[…]` where indices differ.
     pub path: Vec<Step>,
     /// Whether it begins at a root that has a name.
     pub rooted: bool,
-    /// Who has them.
+    /// Whether the program can still reach them.
     pub standing: Standing,
     /// How many, and what they retain together.
     pub amount: Amount,
@@ -79,10 +79,10 @@ pub struct Referrer {
     pub references: u64,
 }
 
-/// What hangs off some objects: the memory that only they hold, where most of it is.
+/// A heavy branch below some objects: where most of the memory is that only they hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tail {
-    /// From one of the objects to it, as source: `._mgr.blocks[0].values`.
+    /// The path from such an object to it, as Python code: `._mgr.blocks[0].values`.
     pub edge: String,
     /// Its type.
     pub type_name: String,
@@ -93,17 +93,17 @@ pub struct Tail {
 /// What is asked of one or several types.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TypeAnswer {
-    /// The types' names; several if the one that was asked for is the end of all of them.
+    /// The names of the types; several if all of them end with the name that was asked for.
     pub type_names: Vec<String>,
     /// All objects together.
     pub census: TypeCensus,
     /// The heaviest objects.
     pub heaviest: Vec<Located>,
-    /// The ways to the objects, the heaviest first.
+    /// The paths to the objects, the heaviest first.
     pub paths: Vec<HeldPath>,
-    /// How many ways are left out.
+    /// How many paths are left out.
     pub more_paths: usize,
-    /// Who refers to them directly, the most frequent first.
+    /// What refers to them directly, the most frequent first.
     pub referrers: Vec<Referrer>,
     /// Where their memory is.
     pub tails: Vec<Tail>,
@@ -118,7 +118,7 @@ pub struct Neighbour {
     pub edge: String,
     /// What is at its other end.
     pub object: Object,
-    /// Whether the edge's target would go with the edge's source.
+    /// Whether freeing the edge's source would free its target.
     pub only_way: bool,
 }
 
@@ -144,7 +144,7 @@ pub struct ObjectAnswer {
 /// What the objects at one step of a cycle hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CyclePart {
-    /// What would go with the objects at this step alone, over all instances.
+    /// What would be freed with the objects at this step alone, over all instances.
     pub retained: Amount,
     /// Where most of that is.
     pub tails: Vec<Tail>,
@@ -161,10 +161,10 @@ pub struct CycleAnswer {
     pub tracked: u64,
     /// One for each step of the group's cycle; empty if the cycle is too long to be shown whole.
     pub parts: Vec<CyclePart>,
-    /// What is held by objects that are in the same knot as the cycle, but not on it.
+    /// What is held by members of the same components that are not on the cycle itself.
     pub beside: Amount,
     /// The heaviest instances: the object that the cycle begins at, and what the instance retains.
     pub instances: Vec<(Option<u64>, Amount)>,
-    /// Addresses of the group's known blocks, rising.
+    /// Addresses of the group's known blocks, sorted.
     pub blocks: Vec<u64>,
 }

@@ -1,4 +1,4 @@
-//! What hangs off each step of a cycle, over all its instances.
+//! What the objects at each step of a cycle retain, over all instances of the cycle.
 
 use std::cmp::Reverse;
 
@@ -15,7 +15,7 @@ use crate::graph::TRACKED;
 
 const INSTANCES: usize = 10;
 const TAILS: usize = 4;
-/// Instances whose branches are looked at.
+/// Instances whose branches are followed at most.
 const MOST_LOOKED_AT: usize = 2000;
 
 /// What the instances of one group have in common.
@@ -29,8 +29,8 @@ struct Gathered {
 }
 
 impl Heap {
-    /// The cycles of unreachable objects with their parts: those that the collector would free, then those that it
-    /// never will, each the heaviest first and at most `most` of them.
+    /// The cycles of unreachable objects with their parts: first those that the collector would free, then those that it never
+    /// will; of each at most `most`, the heaviest first.
     pub fn cycles(&self, most: usize) -> Vec<CycleAnswer> {
         let mut answers = Vec::new();
         for (components, freeable) in [(&self.garbage, true), (&self.hidden, false)] {
@@ -51,7 +51,7 @@ impl Heap {
         let mut gathered: Vec<Gathered> = groups.iter().map(|_| Gathered::default()).collect();
         let mut heads = Vec::new();
         let mut edges_left = cycles::MOST_EDGES;
-        // The heaviest first: the first instance of a group is the one that it shows.
+        // The heaviest first: the first instance of a group is the one that is shown.
         let mut order: Vec<&GarbageComponent> = components.iter().collect();
         order.sort_by_key(|component| Reverse(tree.retained[component.place as usize].total()));
         for component in order {
@@ -114,7 +114,7 @@ impl Heap {
             sum.parts = steps.iter().map(|_| (Split::default(), Tails::default())).collect();
             sum.shape.clone_from(&shape);
         }
-        // Another instance may begin at another step of the same cycle.
+        // Another instance may start at another step of the cycle.
         let len = shape.len();
         let turned = |by: usize| (0..len).all(|at| sum.shape.get(at) == shape.get((at + by) % len));
         let Some(by) = (0..len).find(|&by| turned(by)) else {

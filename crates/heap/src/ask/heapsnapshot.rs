@@ -5,8 +5,8 @@
 //! nodes, and a node is named by the place where its numbers begin.
 //!
 //! Everything is an `object` there, because DevTools groups only those by name. Roots hang directly under the first
-//! node; what the program cannot reach hangs under `(GC roots)`, in one node for each reason. References from one of
-//! these realms into another are `weak`, so the retained sizes there are the ones here.
+//! node; everything else hangs under `(GC roots)`, in one node for each reason. References between nodes of different
+//! reachability are `weak`, so DevTools shows the same retained sizes.
 //!
 //! Numbers there have 32 bits: a block of 4 GiB or more is written as 4 GiB - 1.
 
@@ -43,7 +43,7 @@ const PROPERTY: u64 = 2;
 const INTERNAL: u64 = 3;
 const WEAK: u64 = 6;
 
-/// Nodes before those of the graph: the root, `(GC roots)`, and one for each reason to be there.
+/// The reasons for which a node hangs under `(GC roots)`.
 const REASONS: [&str; 4] = [
     "(alive, but not by a reference in the snapshot)",
     "(garbage: the collector would free it)",
@@ -52,7 +52,7 @@ const REASONS: [&str; 4] = [
 ];
 const FIRST: u64 = 2 + REASONS.len() as u64;
 
-/// The graph's node of an object's number.
+/// The node of the graph that has this number in the file.
 pub(crate) fn node_of(number: u64) -> Option<u64> {
     let at = number.checked_sub(1)? / 2;
     (number % 2 == 1).then(|| at.checked_sub(FIRST)).flatten()
@@ -62,7 +62,7 @@ fn number_of(at: u64) -> u64 {
     at * 2 + 1
 }
 
-/// What the strings are made of, in the order of their first use.
+/// A string of the file, and what it is made from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Text {
     Fixed(&'static str),
@@ -112,7 +112,7 @@ impl Rows<'_> {
 }
 
 impl Heap {
-    /// Writes the snapshot in V8's format. It is streamed: beside the graph, only names take memory.
+    /// Writes the snapshot in V8's format. It is streamed: only names take memory in addition to the graph.
     ///
     /// # Errors
     /// If `out` fails.
@@ -141,7 +141,7 @@ impl Heap {
         out.write_all(b"]}\n")
     }
 
-    /// What hangs under each of the reasons.
+    /// The nodes under each of the reasons.
     fn tops(&self) -> [Vec<u32>; 4] {
         let after_roots = self.graph.roots.len().min(self.reach.live_roots.len());
         let (_, alive) = self.reach.live_roots.split_at(after_roots);

@@ -1,8 +1,8 @@
-//! The objects of a type: how many, who holds them on which ways, where their memory is.
+//! The objects of a type: how many there are, on which paths they are held, and where their memory is.
 //!
-//! Ways are merged: two objects are reached in the same way if types and edges from the root are the same, places in
-//! sequences and keys of large dictionaries aside. Each node's way is that of the node before it and one step more, so
-//! a way is a number, and every node is numbered at most once.
+//! Paths are merged: two objects are reached in the same way if types and edges from the root are the same, apart from indices
+//! and from keys of large dictionaries. The way to a node is the way to the node before it and one more step, so each
+//! distinct way gets a number, and every node is numbered at most once.
 
 use std::cmp::Reverse;
 
@@ -20,15 +20,15 @@ use crate::answer::asked::{HeldPath, Referrer, TypeAnswer, TypeCensus};
 use crate::graph::label::{Kind, Label};
 use crate::graph::{Graph, NO_TYPE};
 
-/// Dictionaries with more entries have keys that are places, unless they hold names of the program.
+/// In dictionaries with more entries a key is treated like an index, unless they hold the program's names.
 const LARGE_DICT: usize = 64;
-/// Objects whose branches are looked at.
+/// Objects whose branches are followed at most.
 const MOST_LOOKED_AT: usize = 10_000;
 const TAILS: usize = 6;
 const NOT_YET: u32 = u32::MAX;
 
 impl Heap {
-    /// The objects of each type, those that retain most first.
+    /// The objects of each type; the type that retains most comes first.
     pub fn types(&self) -> Vec<TypeCensus> {
         let of_owner = |(dict, owner): (u32, u32)| Some((self.tree.place(dict)?, self.graph.types[owner as usize]));
         let parts = self.dicts_beside().into_iter().filter_map(of_owner).collect();
@@ -128,8 +128,8 @@ impl Heap {
         })
     }
 
-    /// The attribute dictionaries of unreachable objects that are on cycles themselves, with their owners: no object
-    /// of a cycle is inside of what another one retains, not even what everybody takes for a part of it.
+    /// The attribute dictionaries that are members of a garbage component, with their owners: no member of a component dominates
+    /// another one, so an owner does not retain its own attribute dictionary there.
     pub(crate) fn dicts_beside(&self) -> FxHashMap<u32, u32> {
         let mut dicts = FxHashMap::default();
         for component in self.garbage.iter().chain(&self.hidden) {
@@ -144,7 +144,7 @@ impl Heap {
         dicts
     }
 
-    /// What each of the nodes retains, without what is inside of what another one of them retains. Rising.
+    /// What each of the nodes retains; 0 for a node that another one of them retains. `nodes` must be sorted.
     fn retained_apart(&self, nodes: &[u32]) -> Vec<Amount> {
         let mut heads: Vec<(u32, usize)> = nodes.iter().copied().zip(0..).collect();
         for (dict, owner) in self.dicts_beside() {
@@ -160,7 +160,7 @@ impl Heap {
         sums
     }
 
-    /// The ways to the nodes, each with what it retains, the heaviest first; and how many are left out.
+    /// The ways to the nodes, each with what its nodes retain, the heaviest first; and how many are left out.
     fn ways_to(
         &self,
         paths: &Paths,
@@ -196,12 +196,12 @@ impl Heap {
         (order.into_iter().take(most).map(held).collect(), left_out)
     }
 
-    /// Who refers to objects of these types.
+    /// What refers to objects of these types.
     fn referrers(&self, kinds: &[u32], most: usize) -> Vec<Referrer> {
         let graph = &self.graph;
         let is_one = is_one_of(graph, kinds);
         let leads_there = |node: u32| graph.targets(node).iter().any(|&to| is_one(to));
-        // A dictionary of attributes stands for its owner.
+        // An attribute dictionary stands for its owner.
         let mut owners: FxHashMap<u32, u32> = FxHashMap::default();
         for from in 0..graph.len() as u32 {
             for (to, label) in graph.edges(from) {
@@ -222,7 +222,7 @@ impl Heap {
                 };
                 let holder = owner.unwrap_or(from);
                 let kind = graph.types[holder as usize];
-                // What has no type is told by its own name.
+                // What has no type goes by its own name.
                 let kind = if kind == NO_TYPE { NO_TYPE - holder } else { kind };
                 *keys.entry((kind, label, u32::from(owner.is_some()))).or_default() += 1;
             }
@@ -272,7 +272,7 @@ fn add(sum: &mut Amount, more: Amount) {
 struct LargeDicts(FxHashMap<u32, bool>);
 
 impl LargeDicts {
-    /// Whether an edge's name is only a place among many.
+    /// Whether an edge's name is only an index, or a key treated like one.
     fn is_place(&mut self, graph: &Graph, from: u32, label: Label) -> bool {
         match label.kind() {
             Kind::Index | Kind::Item => true,
@@ -293,7 +293,7 @@ impl LargeDicts {
     }
 }
 
-/// The number of each node's way.
+/// The number of the way to each node.
 #[derive(Debug)]
 struct Ways {
     numbers: Vec<u32>,
@@ -326,7 +326,7 @@ impl Ways {
             }
             while let Some(at) = climbed.pop() {
                 let kind = graph.types[at as usize];
-                // Roots have no type: each is itself.
+                // Roots have no type: each is distinct.
                 let kind = if kind == NO_TYPE { NO_TYPE - at } else { kind };
                 let (above, label) = match paths.before(at) {
                     Some(before) => {

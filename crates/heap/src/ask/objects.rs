@@ -1,4 +1,4 @@
-//! One object of an open snapshot: what it is, who has it, what it refers to.
+//! One object of an open snapshot: what it is, what refers to it, and what it refers to.
 
 use std::cmp::Reverse;
 
@@ -13,19 +13,19 @@ use crate::answer::Amount;
 use crate::answer::asked::{Located, Neighbour, Object, ObjectAnswer, Standing};
 use crate::graph::NATIVE;
 
-/// Nothing is found at an address that was asked for.
+/// There is nothing at the address that was asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NoObject {
-    /// The objects that begin next to it.
+    /// The objects before and after the address.
     pub near: Vec<Object>,
 }
 
-/// Where the memory that an object holds is: so many branches.
+/// Longest list of branches.
 const TAILS: usize = 6;
 
 impl Heap {
-    /// Everything about the object at an address, each list with at most `most` entries. An address inside of a known
-    /// block means that block.
+    /// Everything about the object that begins at an address, or else about the known block that begins there. Each list has
+    /// at most `most` entries.
     ///
     /// # Errors
     /// If there is none.
@@ -43,7 +43,7 @@ impl Heap {
         }
     }
 
-    /// The object with this number in the file that [`Heap::write_heapsnapshot`] writes: `@number` in DevTools.
+    /// The object that has this number in the file that [`Heap::write_heapsnapshot`] writes: `@number` in DevTools.
     pub fn object_numbered(&self, number: u64, most: usize) -> Option<ObjectAnswer> {
         let node = u32::try_from(crate::ask::heapsnapshot::node_of(number)?).ok()?;
         ((node as usize) < self.graph.len()).then(|| self.about(node, most))
@@ -102,7 +102,7 @@ impl Heap {
         }
     }
 
-    /// Paths to everything: from the roots to what is live, and from the cycles to what they keep.
+    /// Paths to everything: from the roots to what is live, and from garbage components to what they keep alive.
     pub(crate) fn paths(&self) -> Paths {
         let (graph, tree) = (&self.graph, &self.tree);
         let mut paths = Paths::new(graph, &self.reach);

@@ -1,16 +1,16 @@
-//! Types by the names that people give them.
+//! Finds types by the names that a user types.
 
 use crate::analyse::Heap;
 use crate::graph::names::short_type;
 
-/// So many similar names are offered.
+/// Similar names that are offered at most.
 const MOST_NEAR: usize = 5;
-/// Names that are less alike are not offered (1 is the same).
+/// Least similarity of a name that is offered; 1 means equal.
 const LEAST_ALIKE: f64 = 0.75;
 
 impl Heap {
-    /// Numbers of the types that a person means by `asked`: the type of this whole name, or else all types whose
-    /// name ends with it (`DataFrame`, `frame.DataFrame`).
+    /// Numbers of the types that are meant by `asked`: the type with this full name, or else all types whose names end with it
+    /// (`DataFrame`, `frame.DataFrame`).
     ///
     /// # Errors
     /// If there is none: similar names, the most similar one first.

@@ -13,25 +13,25 @@ pub(crate) const NATIVE: &str = "<native memory>";
 pub(crate) struct Names {
     text: String,
     strings: FxHashMap<u32, (usize, u32)>,
-    /// Dense numbers of types, in the order in which they were first met.
+    /// Dense numbers of types, in the order of their first use.
     dense: FxHashMap<u32, u32>,
     types: Vec<StringId>,
-    /// Whether a type's name is one of an extension module's or of a program's, and not that of a plain value.
+    /// Whether a type belongs to an extension module or to the program, and its objects are not plain values.
     foreign: Vec<bool>,
-    /// Strings that say `__dict__`.
+    /// Strings that are `__dict__`.
     dicts: Vec<StringId>,
-    /// Strings that name an attribute that leads everywhere.
+    /// Strings in [`DETOURS`].
     detours: Vec<StringId>,
-    /// What cells are called, by their nodes: the variable's name in every function that shares it.
+    /// Names of closure cells, by node: the variable's name.
     cells: FxHashMap<u32, StringId>,
 }
 
-/// Modules whose types without references are plain values.
+/// Modules whose objects without references are plain values.
 const PLAIN_VALUES: [&str; 10] = [
     "array", "datetime", "decimal", "_decimal", "mmap", "numpy", "pandas", "re", "uuid", "zoneinfo",
 ];
 
-/// Attributes that lead everywhere and explain nothing.
+/// Attributes through which everything is reachable, so that a path through one explains nothing.
 const DETOURS: [&[u8]; 15] = [
     b"__globals__",
     b"__builtins__",
@@ -68,18 +68,18 @@ impl Names {
         self.cells.insert(cell, name);
     }
 
-    /// The name of the variable that a cell is, if it is known.
+    /// The name of a closure cell's variable, if it is known.
     pub fn cell(&self, cell: u32) -> Option<&str> {
         self.cells.get(&cell).map(|&name| self.string(name))
     }
 
-    /// Whether the string says `__dict__`.
+    /// Whether the string is `__dict__`.
     #[inline]
     pub fn is_dict(&self, id: StringId) -> bool {
         self.dicts.contains(&id)
     }
 
-    /// Whether the string names an attribute that leads everywhere and explains nothing.
+    /// Whether the string is in [`DETOURS`].
     #[inline]
     pub fn is_detour(&self, id: StringId) -> bool {
         self.detours.contains(&id)
@@ -95,14 +95,14 @@ impl Names {
         }
     }
 
-    /// Whether an object of this type that refers to nothing, as far as is known, may keep references in memory of native code:
-    /// where neither the collector nor a snapshot sees them.
+    /// Whether an object of this type that shows no references may keep some in the memory of native code, where neither
+    /// the collector nor a snapshot sees them.
     #[inline]
     pub fn may_hide_references(&self, type_number: u32) -> bool {
         self.foreign.get(type_number as usize).copied().unwrap_or(false)
     }
 
-    /// The dense number of a type, which may be defined later.
+    /// The dense number of a type, whose definition may still come.
     #[inline]
     pub fn type_number(&mut self, id: TypeId) -> u32 {
         let (types, foreign) = (&mut self.types, &mut self.foreign);
@@ -131,7 +131,7 @@ impl Names {
     }
 }
 
-/// Whether the name is that of a type that Python itself defines: it has no module.
+/// Whether Python itself defines the type: its name has no module.
 pub(crate) fn is_builtin(type_name: &str) -> bool {
     !type_name.contains('.')
 }

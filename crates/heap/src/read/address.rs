@@ -1,7 +1,7 @@
 //! From an address to the object that begins there.
 //!
-//! Objects lie close together, so a page of 4 KiB has a short run of them in the sorted list of addresses: one step
-//! through a small table to the page, then a search in a few cache lines.
+//! Objects lie close together, so those of one 4 KiB page are a short run of the sorted list of addresses. A hash table
+//! leads to the page, and a binary search in a few cache lines to the object.
 
 use std::ops::Range;
 
@@ -9,12 +9,12 @@ use rustc_hash::FxHashMap;
 
 const PAGE_BITS: u32 = 12;
 
-/// Where the addresses of each page begin in a sorted list of addresses, and how many there are.
+/// The run of each page in a sorted list of addresses: where it begins, and its length.
 #[derive(Debug, Default)]
 pub(crate) struct Pages(FxHashMap<u64, (u32, u32)>);
 
 impl Pages {
-    /// `addrs` must rise and be fewer than 2^32.
+    /// `addrs` must be sorted and fewer than 2^32.
     pub fn new(addrs: impl Iterator<Item = u64>) -> Pages {
         let mut pages: FxHashMap<u64, (u32, u32)> = FxHashMap::default();
         for (at, addr) in addrs.enumerate() {
@@ -23,7 +23,7 @@ impl Pages {
         Pages(pages)
     }
 
-    /// The part of the list in which the address is, if it is there.
+    /// The range of the list that holds the address, if the list has it.
     #[inline]
     pub fn run(&self, addr: u64) -> Range<usize> {
         let (start, len) = self.0.get(&(addr >> PAGE_BITS)).copied().unwrap_or_default();
@@ -39,7 +39,7 @@ pub(crate) struct AddressIndex {
 }
 
 impl AddressIndex {
-    /// `addrs` must rise strictly and be fewer than 2^32.
+    /// `addrs` must be sorted, without duplicates, and fewer than 2^32.
     pub fn new(addrs: Vec<u64>) -> AddressIndex {
         AddressIndex {
             pages: Pages::new(addrs.iter().copied()),
@@ -53,7 +53,7 @@ impl AddressIndex {
         self.addrs.get(id as usize).copied()
     }
 
-    /// Ids of the addresses next to one that is not in the list: the one before and the one after it.
+    /// Ids of the neighbours of an address that is not in the list: the one below and the one above.
     pub fn near(&self, addr: u64) -> impl Iterator<Item = u32> {
         let at = self.addrs.partition_point(|&other| other < addr);
         let len = self.addrs.len();

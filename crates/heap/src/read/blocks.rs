@@ -4,8 +4,8 @@ use deadweight_capture::{Allocator, StackId};
 
 use crate::read::events::{BlockRecord, ObjectRecord};
 
-/// A block of Python's doors that begins at most so far before an object is the object's own memory, even if the
-/// snapshot states another prefix.
+/// A block of Python's domains that begins at most this many bytes before an object is the object's own memory, even if
+/// the snapshot states another prefix.
 const LONGEST_PREFIX: u64 = 64;
 
 /// A live block.
@@ -14,17 +14,17 @@ pub(crate) struct Block {
     pub addr: u64,
     pub size: u64,
     pub stack: StackId,
-    /// The object whose memory it is, or the node of its own that it has.
+    /// The object whose memory it is, or else its own node.
     pub node: u32,
-    /// It is the memory of an object itself.
+    /// An object begins in it.
     pub own: bool,
-    /// That object has no node: the block's is the one that it is counted in.
+    /// That object has no node: `node` is the one that counts it.
     pub folded: bool,
-    /// Through which door it came.
+    /// Its allocator domain.
     pub allocator: Allocator,
     /// Whether its allocation was recorded.
     pub recorded: bool,
-    /// It is counted in the size that an object states.
+    /// The object whose stated size includes it.
     pub claimed_by: Option<u32>,
 }
 
@@ -35,8 +35,8 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// Tells blocks that are objects from others, which get nodes from `first_node` on. `objects` must be sorted, and so
-    /// must be the addresses and nodes of `folded` objects.
+    /// Separates the blocks in which objects begin from the others, which get nodes from `first_node` on. `objects` and the
+    /// addresses and nodes of `folded` objects must be sorted by address.
     pub fn new(
         mut records: Vec<BlockRecord>,
         objects: &[ObjectRecord],
@@ -48,7 +48,7 @@ impl Blocks {
         let mut list = Vec::with_capacity(records.len());
         let (mut next_node, mut at, mut at_folded) = (first_node, 0, 0);
         for record in records {
-            // The first object at or after the block's start is the only one that can begin with it.
+            // Only the first object at or after the block's start can be the one whose memory the block is.
             while objects.get(at).is_some_and(|object| object.addr < record.addr) {
                 at += 1;
             }
@@ -90,12 +90,12 @@ impl Blocks {
         self.list.iter().filter(|block| !block.own)
     }
 
-    /// The place of the block that the address is in.
+    /// The index of the block that contains the address.
     #[inline]
     pub fn find(&self, addr: u64) -> Option<usize> {
         let at = self.list.partition_point(|block| block.addr <= addr).checked_sub(1)?;
         let block = self.list.get(at)?;
-        // An empty block has its address all the same.
+        // A block of 0 bytes contains its own address.
         (addr - block.addr < block.size.max(1)).then_some(at)
     }
 }

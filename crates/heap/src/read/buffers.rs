@@ -1,25 +1,25 @@
-//! Buffers of Python's doors that no word of the snapshot leads to, found by their size.
+//! Matches buffers to which no word of the snapshot points to objects, by size.
 //!
-//! The array of a list or the table of a dict is a block of its own, and its bytes are part of the size that the
-//! object states. An object without a large block of its own, whose size is that of such a block and a little more,
-//! has it: otherwise the buffers of a large container would look like memory that nobody has.
+//! The array of a list or the table of a dict is a block of its own, and its bytes are part of the size that the object
+//! states. If an object has no large block yet, and its stated size exceeds that of such a block by a little, the block is
+//! taken to be its buffer. Otherwise the buffers of a large container would look like memory without an owner.
 
 use rustc_hash::FxHashSet;
 
 use crate::graph::Graph;
 use crate::read::blocks::Blocks;
 
-/// Smaller blocks are not looked for.
+/// Smaller blocks are not matched, in bytes.
 const SMALLEST: u64 = 512;
-/// An object with a buffer is at least and at most so much larger than it.
+/// An object is at least and at most this many bytes larger than its buffer.
 const LEAST_MORE: u64 = 16;
 const MOST_MORE: u64 = 256;
-/// States its buffer's size.
+/// The type whose objects state their buffers' sizes, and whose buffers other objects may point into.
 const BYTEARRAY: &str = "bytearray";
 /// Types whose objects have no buffers: their blocks are the objects themselves.
 const IN_ONE_BLOCK: [&str; 6] = ["str", "bytes", "int", "float", "complex", "tuple"];
 
-/// Claims blocks for objects by their sizes: the blocks' places and the objects.
+/// Claims blocks for objects; gives the index of each block and its object.
 pub(crate) fn by_size(blocks: &mut Blocks, graph: &Graph, reached: impl Fn(u32) -> bool) -> Vec<(usize, u32)> {
     let mut loose: Vec<(u64, usize)> = Vec::new();
     let mut viewed: Vec<(u64, usize)> = Vec::new();
@@ -47,7 +47,7 @@ pub(crate) fn by_size(blocks: &mut Blocks, graph: &Graph, reached: impl Fn(u32) 
             && !IN_ONE_BLOCK.contains(&graph.type_name(node))
             && settled.binary_search(&node).is_err()
     };
-    // No word of a bytearray is written, so what leads into its buffer are views of it.
+    // Words of a bytearray are not written, so what points into its buffer is a view of it.
     let (viewable, others): (Vec<u32>, Vec<u32>) = match loose.is_empty() && viewed.is_empty() {
         true => return Vec::new(),
         false => (0..graph.objects as u32)
@@ -62,7 +62,7 @@ pub(crate) fn by_size(blocks: &mut Blocks, graph: &Graph, reached: impl Fn(u32) 
     found
 }
 
-/// Gives each block to the smallest object that is left and large enough.
+/// Gives each block to the smallest object that is large enough and has none yet.
 fn pair(blocks: &mut Blocks, graph: &Graph, mut loose: Vec<(u64, usize)>, candidates: Vec<u32>) -> Vec<(usize, u32)> {
     let sized = |node: u32| (graph.sizes[node as usize], node);
     let mut objects: Vec<(u64, u32)> = candidates.into_iter().map(sized).collect();

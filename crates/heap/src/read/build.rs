@@ -1,17 +1,16 @@
-//! From the events of a snapshot to its graph: a census, then a second pass that fills in the edges.
+//! Builds the graph from the events of a snapshot: a census first, then a second pass that fills in the edges.
 //!
-//! How native memory gets into it:
-//! - A block in which an object begins is that object's own memory. It tells where the object was made, and weighs
-//!   nothing: the object states its size itself.
-//! - A block of Python's doors (object, mem) that a word of an object leads to is a buffer of the object. As long as
-//!   the object's stated size has room for it, it is counted there (the array of a list); otherwise it is a node of
-//!   its own (the buffer of an `array.array`, whose size nobody states).
-//!   A buffer that no word leads to is looked for among the stated sizes.
-//! - Every other block is a node, and a word anywhere into it is a reference. Words of blocks lead on to others.
-//! - Where an object and a native block hold the same address at which no block is known, as in a sampled run the
-//!   owner of a C structure and the structure's parts do, the block belongs to the object: a *relay* stands between
-//!   them.
-//! - A block that was not recorded, and that the snapshot's writer found on the way to others, is a node without weight.
+//! How native memory becomes part of it:
+//! - A block in which an object begins is that object's own memory. It tells where the object was allocated and adds no
+//!   bytes, since the object states its size itself.
+//! - A block of Python's object or mem domain to which a word in an object points is a buffer of that object. If the
+//!   object's stated size has room for it (the array of a list), it is counted there; otherwise it is a node of its own (the
+//!   buffer of an `array.array`, whose stated size does not include it). A buffer to which no word points is matched to an
+//!   object by size (`buffers`).
+//! - Every other block is a node, and a word that points anywhere into it is a reference. Words in blocks are followed too.
+//! - In a sampled run an object and a native block may hold the same address, at which no block is known: the owner of a C
+//!   structure and the structure's parts do. Then the block belongs to the object, and a *relay* stands for the address.
+//! - A block that was not recorded, but through which the snapshot's writer found others, is a node of 0 bytes.
 
 use deadweight_capture::read::HeapFiles;
 use deadweight_capture::{Allocator, Cause};
@@ -41,7 +40,7 @@ pub(crate) struct Built {
     pub places: Option<Places>,
 }
 
-/// Whether places are kept.
+/// Whether addresses are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Keep {
     Places,
@@ -51,7 +50,7 @@ pub(crate) enum Keep {
 /// Reads a snapshot.
 ///
 /// # Errors
-/// If nothing of it can be read, or it is too large, at all or for `most` bytes of memory.
+/// If nothing of it can be read, or it has too many objects, or the analysis would need more than `most` bytes of memory.
 pub(crate) fn build(files: &HeapFiles, keep: Keep, most: u64) -> Result<Built, Error> {
     let mut census = Census::take(files, keep == Keep::Nothing, most)?;
     if census.objects.is_empty() && census.leaves.is_empty() {
@@ -99,14 +98,14 @@ pub(crate) fn build(files: &HeapFiles, keep: Keep, most: u64) -> Result<Built, E
 }
 
 fn number(count: usize, what: &'static str) -> Result<u32, Error> {
-    // Some numbers at the end are kept free for virtual nodes.
+    // The upper half of the numbers is left for virtual nodes.
     u32::try_from(count)
         .ok()
         .filter(|&count| count < u32::MAX / 2)
         .ok_or(Error::TooLarge { what })
 }
 
-/// Adds what has no node of its own to the nodes that it is counted in.
+/// Adds the objects without a node of their own to the nodes that count them.
 fn unfold(graph: &mut Graph, folded: Folded) {
     for (node, count, bytes) in folded.many {
         graph.sizes[node as usize] = bytes;
@@ -119,7 +118,7 @@ fn unfold(graph: &mut Graph, folded: Folded) {
     graph.inside = folded.inside;
 }
 
-/// Sorts by address. Of an object that was written twice, one place has room for the edges of both.
+/// Sorts by address. Of an object that was written twice, one record stays, with room for the edges of both.
 fn sort(objects: &mut Vec<ObjectRecord>) {
     if !objects.is_sorted_by_key(|object| object.addr) {
         objects.sort_unstable_by_key(|object| object.addr);
@@ -133,7 +132,7 @@ fn sort(objects: &mut Vec<ObjectRecord>) {
     });
 }
 
-/// The nodes with room for all edges that may come.
+/// The nodes, with room for all edges that may follow.
 fn nodes(
     census: &mut Census,
     objects: &[ObjectRecord],

@@ -1,4 +1,4 @@
-//! The first pass over a snapshot: which objects, roots and blocks there are, and how many edges each has.
+//! The first pass over a snapshot: its objects, roots and blocks, and how many edges each has.
 
 use deadweight_capture::read::{HeapFiles, SegmentHeader};
 use deadweight_capture::{Allocator, Cause, Event, StackId};
@@ -10,14 +10,14 @@ use crate::read::events::{BlockRecord, ObjectRecord, Source, Sources, each_event
 use crate::read::leaves::Leaf;
 use crate::read::weight::{LARGEST_SIZE, Recording};
 
-/// What the analysis takes, measured (bench/heap.py, and programs full of lists, instances, cycles or numbers), bytes: of a
-/// leaf beside its record, of a node, of an edge, and of everything else.
+/// Memory that the analysis needs, in bytes: of a leaf beside its record, of a node, of an edge, and the rest. Measured with
+/// bench/heap.py and with programs full of lists, instances, cycles or numbers.
 const LEAF_FOLDING: u64 = 24;
 const NODE: u64 = 72;
 const EDGE: u64 = 20;
 const FIXED: u64 = 8 << 20;
 
-/// What the snapshot's end says.
+/// The record at the end of a snapshot.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct End {
     pub failed: u64,
@@ -28,7 +28,7 @@ pub(crate) struct End {
 #[derive(Debug, Default)]
 pub(crate) struct Census {
     pub objects: Vec<ObjectRecord>,
-    /// Objects that may be leaves, if they are wanted apart.
+    /// Objects that may be leaves, if leaves are separated.
     pub leaves: Vec<Leaf>,
     pub roots: Vec<(Root, u32)>,
     pub blocks: Vec<BlockRecord>,
@@ -43,17 +43,17 @@ pub(crate) struct Census {
     pub warnings: Vec<String>,
     sources: Sources,
     apart: bool,
-    /// The memory that the analysis may take, bytes.
+    /// Bytes that the analysis may use.
     most: u64,
-    /// The objects alone take more.
+    /// The objects alone need more than that.
     is_over: bool,
 }
 
 impl Census {
-    /// Reads the snapshot once; with objects that may be leaves apart from the others, or not.
+    /// Reads the snapshot once. With `apart`, objects that may be leaves are kept apart from the others.
     ///
     /// # Errors
-    /// See [`each_event`]; and if the analysis would take more than `most` bytes of memory.
+    /// See [`each_event`]; and if the analysis would need more than `most` bytes of memory.
     pub fn take(files: &HeapFiles, apart: bool, most: u64) -> Result<Census, Error> {
         let mut census = Census {
             nanos: u64::MAX,
@@ -74,15 +74,15 @@ impl Census {
         }
     }
 
-    /// What is in memory of the objects alone, bytes.
+    /// Bytes that the objects occupy now.
     #[inline]
     fn held(&self) -> u64 {
         let objects = self.objects.len() * size_of::<ObjectRecord>() + self.leaves.len() * size_of::<Leaf>();
         (objects + self.block_words.len() * size_of::<(u64, u64)>()) as u64
     }
 
-    /// Bytes that the analysis will take at its peak, by its arrays: either here and while leaves are folded, or for the
-    /// dominators of what then has a node.
+    /// Bytes that the analysis will need at its peak, computed from its arrays: either now, while leaves are folded, or later,
+    /// for the dominators of the nodes that remain.
     fn needs(&self) -> u64 {
         let nodes = (self.objects.len() + self.roots.len() + self.blocks.len()) as u64;
         let edges: u64 = self.objects.iter().map(|object| u64::from(object.edges)).sum();
@@ -103,7 +103,7 @@ impl Census {
                 self.end_object();
                 self.is_over |= self.held() > self.most;
                 if self.is_over {
-                    // Nothing more is kept: what is needed is known to be too much.
+                    // The limit is exceeded: nothing more is kept.
                     return;
                 }
                 let tracked = if object.tracked { TRACKED } else { 0 };
@@ -137,7 +137,7 @@ impl Census {
                 allocator: Allocator::Malloc,
                 recorded: false,
             }),
-            // Each chunk begins with one.
+            // Each chunk begins with a clock.
             Event::Clock { .. } => {
                 self.nanos = self.nanos.min(header.start_nanos);
                 self.recording = Recording {
@@ -150,7 +150,7 @@ impl Census {
         }
     }
 
-    /// All edges of the last object were there.
+    /// All edges of the last object have been read.
     #[inline]
     fn end_object(&mut self) {
         let names = &self.names;
@@ -162,7 +162,7 @@ impl Census {
         }
     }
 
-    /// One edge more.
+    /// Counts one edge.
     #[inline]
     fn count(&mut self, source: Source) {
         let edges = match source {

@@ -26,26 +26,26 @@ pub(crate) struct BlockRecord {
     pub size: u64,
     pub stack: StackId,
     pub allocator: Allocator,
-    /// Whether its allocation was recorded: otherwise it weighs nothing, and only leads to others.
+    /// Whether its allocation was recorded. Otherwise it counts as 0 bytes, and only leads to others.
     pub recorded: bool,
 }
 
-/// What an edge or a word begins at.
+/// Where an edge or a word begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Source {
-    /// Something that was lost.
+    /// At something that was lost.
     #[default]
     Nothing,
-    /// The last object.
+    /// At the last object.
     Object,
-    /// The last root.
+    /// At the last root.
     Root,
-    /// The last block.
+    /// At the last block.
     Block,
 }
 
-/// What edges and words belong to at this point of the events: the last object or root, words also to the last
-/// block, unless that is the last object's own.
+/// Where edges and words begin at this point of the events: at the last object or root; words also at the last block,
+/// unless that block is the last object's own memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sources {
     pub edges: Source,
@@ -69,7 +69,7 @@ impl Sources {
     }
 }
 
-/// Gives all events of a snapshot to `take`, file after file, and the header of each segment to `begin`.
+/// Gives all events of a snapshot to `take`, file after file, each with its segment's header.
 ///
 /// # Errors
 /// If no file can be read, or a newer deadweight wrote them.

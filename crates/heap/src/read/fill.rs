@@ -9,7 +9,7 @@ use crate::read::events::{Source, Sources};
 use crate::read::resolve::{Place, Resolver};
 use crate::read::weight::Recording;
 
-/// The smallest object: its stated size has no room for buffers below this.
+/// Bytes of the smallest object: so much of a stated size is never a buffer.
 const SMALLEST_OBJECT: u64 = 16;
 
 /// The second pass.
@@ -18,13 +18,13 @@ pub(super) struct Filling {
     counts: Counts,
     resolver: Resolver,
     sources: Sources,
-    /// The node whose edges come now, if it has room for them.
+    /// The node whose edges are being read, if it has room for them.
     node: Option<u32>,
-    /// What is left of the stated size of that node for buffers.
+    /// Bytes of that node's stated size that may still be buffers.
     room: u64,
     /// Where its next edge goes.
     next: u32,
-    /// How many edges each node has got.
+    /// Number of edges read so far of each node; `u32::MAX` before its turn.
     lengths: Vec<u32>,
     next_root: u32,
     /// Buffers that are counted in an object's stated size.
@@ -47,7 +47,7 @@ impl Filling {
         }
     }
 
-    /// Goes on with another node, unless it had its turn.
+    /// Turns to the next node. One that has had its turn gets no more edges.
     fn turn(&mut self, node: Option<u32>) {
         let length = node.and_then(|node| self.lengths.get_mut(node as usize));
         self.node = match length {
@@ -67,7 +67,7 @@ impl Filling {
     pub fn event(&mut self, event: &Event<'_>) {
         self.sources.event(event);
         match *event {
-            // No reference of its own: the function has a tuple that has the cell.
+            // Not a reference: the function refers to a tuple, which refers to the cell.
             Event::HeapEdge {
                 to,
                 label: EdgeLabel::Closure(name),
@@ -104,7 +104,7 @@ impl Filling {
     fn edge(&mut self, target: u32, label: Label) {
         let Some(node) = self.node else { return };
         if self.next >= self.graph.starts[node as usize + 1] {
-            return; // The file has grown since the census.
+            return; // the file has grown since the census
         }
         self.graph.targets[self.next as usize] = target;
         self.graph.labels[self.next as usize] = label;
@@ -145,7 +145,7 @@ impl Filling {
         }
     }
 
-    /// Closes the gaps between the rows and adds the edges of blocks.
+    /// Closes the gaps between the nodes' edges and adds the edges of blocks.
     fn close(&mut self, block_edges: &[(u32, u32)]) {
         let graph = &mut self.graph;
         let mut end = 0u32;
@@ -162,12 +162,12 @@ impl Filling {
             end += length as u32;
             while let Some(&(from, to)) = more.next_if(|(from, _)| *from as usize == node) {
                 if is_explained(&self.counts, to) {
-                    continue; // a stale address, or one that is borrowed
+                    continue; // a stale address, or a borrowed reference
                 }
                 graph.targets[end as usize] = to;
                 graph.labels[end as usize] = Label::word(0);
                 end += 1;
-                // Objects come before blocks: their rows are closed.
+                // Objects come before blocks, so their edges are in place.
                 let is_owner = (to as usize) < graph.objects && has_block(graph.targets(to), from);
                 if !is_owner {
                     let known = &mut self.counts.known[to as usize];
@@ -220,7 +220,7 @@ impl Filling {
     }
 }
 
-/// Whether objects have all references to an object that it counts: then a block's is none.
+/// Whether the references of objects already explain an object's reference count: then a word in a block is not one.
 fn is_explained(counts: &Counts, object: u32) -> bool {
     let (references, known) = (
         counts.references.get(object as usize),
@@ -231,7 +231,7 @@ fn is_explained(counts: &Counts, object: u32) -> bool {
         .is_some_and(|(references, known)| known >= references)
 }
 
-/// Whether the block is among an object's targets. Its words come last, and it has few of them.
+/// Whether the block is among an object's targets, whose last 256 are looked at: words come last.
 fn has_block(targets: &[u32], block: u32) -> bool {
     const MOST_WORDS: usize = 256;
     targets.iter().rev().take(MOST_WORDS).any(|&to| to == block)

@@ -1,11 +1,10 @@
-//! Objects that need no node of their own: most of a large heap are numbers and strings that hold nothing.
+//! Objects that need no node of their own: most objects of a large heap are numbers and strings that refer to nothing.
 //!
-//! A *leaf* leads nowhere, the collector does not track it, and it has one reference; and it is no object of native code that may
-//! keep references where nobody sees them. If one object alone is found to
-//! have it, whatever is true of that object's memory is true of the leaf's: nothing else can hold it. So the leaves of
-//! one type that an object has become one node that stands for them ([`FEWEST_NODE`] or [`SMALLEST_NODE`] at least), or
-//! are counted in the object itself. No answer about holders, cycles and garbage becomes another one, and the analysis
-//! needs a third of the memory.
+//! A *leaf* refers to nothing, is not tracked by the collector, has a reference count of 1, and is not an object of native code
+//! that may keep references where they cannot be seen. If a single object refers to it, nothing else can hold it, so it
+//! shares that object's fate. Therefore the leaves of one type that an object refers to become one node that stands for all
+//! of them (from [`FEWEST_NODE`] leaves or [`SMALLEST_NODE`] bytes on), or are counted in the object itself. Answers about
+//! holders, cycles and garbage stay the same, and the analysis needs a third of the memory.
 
 use deadweight_capture::read::HeapFiles;
 use deadweight_capture::{EdgeLabel, Event};
@@ -16,9 +15,9 @@ use crate::graph::label::Label;
 use crate::read::address::{AddressIndex, Pages};
 use crate::read::events::{ObjectRecord, Source, Sources, each_event};
 
-/// So many leaves of one type get a node: they may be what a container is known for.
+/// From this number of leaves of one type on they get a node: they may be the elements of a container.
 const FEWEST_NODE: u32 = 4;
-/// And so do so many bytes.
+/// From this number of bytes on they get a node, too.
 const SMALLEST_NODE: u64 = 4096;
 
 /// A leaf as it was written.
@@ -30,7 +29,7 @@ pub(crate) struct Leaf {
 }
 
 impl Leaf {
-    /// The object, if it may be a leaf: it has the shape of one.
+    /// The object as a leaf, if its record allows that.
     pub fn of(object: &ObjectRecord) -> Option<Leaf> {
         let is_plain = object.flags == 0 && object.references == 1 && object.edges == 0 && object.prefix == 0;
         Some(Leaf {
@@ -51,24 +50,24 @@ impl Leaf {
     }
 }
 
-/// What becomes of a leaf; any other number is that of its group.
+/// The fate of a leaf: no reference to it has been seen. Any number but these three is that of its group.
 const NOT_FOUND: u32 = u32::MAX;
-/// It is found in the object whose edges come now.
+/// The object whose edges are being read refers to it.
 const IN_ROW: u32 = u32::MAX - 1;
 /// It gets a node of its own.
 const ALONE: u32 = u32::MAX - 2;
 
-/// Leaves of one type that one object has.
+/// Leaves of one type that one object refers to.
 #[derive(Clone, Copy, Debug)]
 struct Group {
-    /// Place of the object among those that are no leaves.
+    /// Index of the object among those that are not leaves.
     owner: u32,
     type_number: u32,
     count: u32,
-    /// The leaf whose node stands for all.
+    /// The leaf whose node stands for all of them.
     stands: Option<u32>,
     bytes: u64,
-    /// That leaf has another reference after all: then each of them gets a node of its own.
+    /// That leaf turned out to have another reference: each of them gets a node of its own.
     broken: bool,
 }
 
@@ -78,32 +77,32 @@ impl Group {
     }
 }
 
-/// Leaves, by address, and what becomes of them.
+/// Leaves by address, and the fate of each.
 #[derive(Debug, Default)]
 pub(crate) struct Leaves {
     list: Vec<Leaf>,
     pages: Pages,
     fates: Vec<u32>,
     groups: Vec<Group>,
-    /// Those found in the object whose edges come now: type and leaf.
+    /// Leaves that the current object refers to: type and leaf.
     row: Vec<(u32, u32)>,
     owner: Option<u32>,
 }
 
-/// Where leaves went.
+/// What became of the leaves.
 #[derive(Debug, Default)]
 pub(crate) struct Folded {
     /// Address and node of each leaf without a node of its own, by address.
     pub places: Vec<(u64, u32)>,
-    /// Nodes that stand for several, for how many, and their bytes together.
+    /// Nodes that stand for several leaves: the node, how many, and their bytes together.
     pub many: Vec<(u32, u32, u64)>,
-    /// What is counted in other objects.
+    /// Leaves that are counted in other objects.
     pub inside: Vec<Inside>,
 }
 
 impl Leaves {
-    /// `objects` must be sorted by address. What is among them is no leaf: of a damaged snapshot the same object may come
-    /// twice, once in the form of a leaf, and each address must belong to one node.
+    /// `objects` must be sorted by address. An address among them is not a leaf's: a damaged snapshot may name an object twice,
+    /// once in the form of a leaf, and each address must belong to one node.
     pub fn new(mut list: Vec<Leaf>, objects: &[ObjectRecord]) -> Leaves {
         if !list.is_sorted_by_key(|leaf| leaf.addr) {
             list.sort_unstable_by_key(|leaf| leaf.addr);
@@ -129,7 +128,7 @@ impl Leaves {
         Some((run.start + at) as u32)
     }
 
-    /// Folds what can be folded: `objects`, sorted, lose the edges to leaves and get those leaves that stay objects.
+    /// Folds what can be folded. `objects`, sorted, lose their edges to folded leaves, and the other leaves are added to them.
     ///
     /// # Errors
     /// See [`each_event`].
@@ -176,7 +175,7 @@ impl Leaves {
         }
     }
 
-    /// A reference from an object that is no leaf, or from elsewhere.
+    /// Takes a reference from an object that is not a leaf (`owner`), or from elsewhere.
     #[inline]
     fn meet(&mut self, addr: u64, owner: Option<u32>) {
         let Some(leaf) = self.find(addr) else { return };
@@ -198,7 +197,7 @@ impl Leaves {
         }
     }
 
-    /// Makes groups of the leaves of one object.
+    /// Groups the leaves of the current object.
     fn end_row(&mut self) {
         let Some(owner) = self.owner else { return };
         let mut row = std::mem::take(&mut self.row);
@@ -246,7 +245,7 @@ impl Leaves {
             .filter(|&at| stays(at))
             .map(|at| list[at].addr)
             .collect();
-        // A node's number is the number of addresses below it.
+        // The number of a node is how many addresses are below its own.
         let owner_node = |group: &Group| {
             let addr = objects.get(group.owner as usize).map_or(0, |object| object.addr);
             group.owner + staying.partition_point(|&other| other < addr) as u32

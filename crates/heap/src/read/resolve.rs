@@ -5,16 +5,16 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::read::address::AddressIndex;
 use crate::read::blocks::{Block, Blocks};
 
-/// Where nodes are in memory. Views need it; findings do not.
+/// Addresses of nodes. Only an open snapshot that is asked for objects needs them.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     /// Of objects.
     pub objects: AddressIndex,
-    /// Of known blocks, by the node whose memory they are.
+    /// Of known blocks, sorted by the node whose memory they are.
     pub blocks: Vec<(u32, u64)>,
 }
 
-/// An owner keeps the address of a block, or, for the sake of alignment, one a little behind it: bytes.
+/// An owner keeps the address of a block, or, for alignment, one that is less than this many bytes behind it.
 const START_OF_BLOCK: u64 = 4096;
 
 /// Objects, blocks and relays by address.
@@ -27,13 +27,13 @@ pub(super) struct Resolver {
 /// What an address leads to.
 pub(super) enum Place {
     Node(u32),
-    /// The block at this place of the list, which came through one of Python's doors.
+    /// The block at this index of the list, which is of one of Python's domains.
     Buffer(usize),
 }
 
-/// Whether a word that looks like an address deep inside a block is rather a small number of 32 bits, such as the flags of a
-/// regular expression, beside four bytes of padding in which the upper half of some address was left. Of true addresses one in
-/// 65,536 looks like that.
+/// Whether a word that looks like an address deep inside a block is rather a 32-bit number below 65,536, such as the flags of
+/// a regular expression, next to four bytes of padding that still hold the upper half of an old address. Of true addresses
+/// 0.0015 % look like that.
 fn is_half_a_number(word: u64, block: &Block) -> bool {
     word as u32 <= u32::from(u16::MAX) && word.wrapping_sub(block.addr) >= START_OF_BLOCK
 }
@@ -51,11 +51,11 @@ impl Resolver {
                 if is_half_a_number(addr, block) {
                     return None;
                 }
-                // A pointer into another object is no reference to it.
+                // A pointer into another object is not a reference to it.
                 match block.own {
                     true => None,
                     false if block.allocator.is_python() => Some(Place::Buffer(at)),
-                    // Of a block that was not recorded, what has the same address belongs to the object, too.
+                    // What holds the same address inside a block that was not recorded belongs to the object, too.
                     false => match self.relays.get(&addr).filter(|_| !block.recorded) {
                         Some(&relay) => Some(Place::Node(relay)),
                         None => (block.node != from).then_some(Place::Node(block.node)),
@@ -66,8 +66,8 @@ impl Resolver {
         }
     }
 
-    /// Takes away what leads from blocks that were not recorded to objects, also by way of other blocks: memory that was not cleared
-    /// has stale addresses, and what nobody uses would look alive for one of them.
+    /// Removes the edges that lead from blocks that were not recorded to objects, directly or through other blocks: such memory
+    /// may hold stale addresses, and an object that nothing uses would look alive because of one.
     fn part_from_objects(&self, edges: &mut Vec<(u32, u32)>, first_block: u32) {
         let chunks: FxHashSet<u32> = self
             .blocks
@@ -89,7 +89,7 @@ impl Resolver {
         let mut open: Vec<u32> = lead.iter().copied().collect();
         while let Some(node) = open.pop() {
             for &source in sources.get(&node).into_iter().flatten() {
-                // Of a block that was not recorded this edge goes, so it leads no further back.
+                // The edge of a block that was not recorded will be removed, so nothing leads further back through it.
                 if !chunks.contains(&source) && lead.insert(source) {
                     open.push(source);
                 }
@@ -114,7 +114,7 @@ impl Resolver {
         }
     }
 
-    /// The edges of blocks, and the relays. Sorted by the node where they begin.
+    /// The edges of blocks and relays, sorted by the node at which they begin.
     pub fn block_edges(&mut self, words: &[(u64, u64)], first_block: u32) -> Vec<(u32, u32)> {
         let (mut edges, mut unknown) = (Vec::new(), Vec::new());
         for &(addr, word) in words {

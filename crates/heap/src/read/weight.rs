@@ -3,10 +3,10 @@
 //! In a sampled run a block of `s` bytes is recorded with probability `p = 1 - exp(-s / interval)`, so a recorded one
 //! stands for `s / p` bytes. Blocks from `always_bytes` on, and all blocks of an exact run, stand for themselves.
 
-/// Larger sizes do not exist; a damaged file may claim them, and sums must stay meaningful.
+/// Larger sizes do not exist, but a damaged file may claim them, and sums must not overflow.
 pub(crate) const LARGEST_SIZE: u64 = 1 << 56;
 
-/// How the process was recorded.
+/// How the process was recorded: everything, or a sample.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Recording {
     pub exact: bool,
@@ -15,7 +15,7 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// What a block of this size stands for, in bytes.
+    /// Bytes that a block of this size stands for.
     pub fn weigh(&self, size: u64) -> u64 {
         let size = size.min(LARGEST_SIZE);
         if self.exact || self.interval_bytes == 0 || size >= self.always_bytes {
