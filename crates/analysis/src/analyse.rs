@@ -1,4 +1,4 @@
-//! From a capture to the answer.
+//! Replays a capture and gives the answer.
 
 use std::collections::HashSet;
 
@@ -12,11 +12,11 @@ use crate::read::{Reading, Stream};
 use crate::replay::{self, Process, Replay, Tree};
 use crate::{Analysis, Error, ProcessAnswer, StackAmounts};
 
-/// Replays a whole capture. Of a program that still runs, it is the state of this moment.
+/// Replays a whole capture. If the program is still running, the answer is its state now.
 ///
-/// What a process had live counts for the tree until the process ended. The end of a process that was killed is not
-/// in its events: it counts until its last event, or until the last event of its descendants, if that is later (it
-/// waited for them). A process whose recording stopped or is damaged went on unseen, and counts to the end.
+/// A process's live memory counts towards the tree until the process ends. A process that was killed leaves no event of its
+/// end: it counts until its last event, or until the last event of its descendants if that is later, since it was waiting for
+/// them. A process whose recording stopped or is damaged went on unrecorded, and counts to the end.
 ///
 /// # Errors
 /// If nothing of it can be read, or a newer deadweight wrote it.
@@ -24,14 +24,14 @@ pub fn analyse(capture: &Capture) -> Result<Analysis, Error> {
     analyse_with(capture, &[])
 }
 
-/// As [`analyse`], with functions (`module:function` each) that are treated as regions beside those that were named when
-/// the run was started. What was folded away before does not count for them.
+/// As [`analyse`], with functions (`module:function` each) that are treated as regions in addition to those that were named
+/// when the run was started. They do not see what was folded away before.
 ///
 /// # Errors
 /// As [`analyse`].
 pub fn analyse_with(capture: &Capture, functions: &[String]) -> Result<Analysis, Error> {
     let (mut recordings, mut moments) = read(capture, functions)?;
-    // A supervisor may fold segments away while they are read; the new fold has what was in them.
+    // A supervisor may fold segments away while they are being read. Then the new fold has their contents.
     for _ in 0..2 {
         if !recordings.streams.iter().any(|stream| stream.vanished) {
             break;
@@ -50,7 +50,7 @@ pub fn analyse_with(capture: &Capture, functions: &[String]) -> Result<Analysis,
 }
 
 fn read(capture: &Capture, functions: &[String]) -> Result<(Recordings, Vec<Moment>), Error> {
-    // A capture without a manifest can be analysed, but not one of a newer version.
+    // A capture without a manifest can be analysed, one of a newer version cannot.
     if let Err(newer @ deadweight_capture::Error::NewerVersion { .. }) = capture.manifest() {
         return Err(newer.into());
     }
@@ -67,10 +67,10 @@ fn read(capture: &Capture, functions: &[String]) -> Result<(Recordings, Vec<Mome
     Ok((recordings, moments))
 }
 
-/// Who still has living descendants.
+/// Keeps processes that have no events left in the tree as long as they have running descendants.
 #[derive(Debug, Default)]
 struct LivenessTracker {
-    /// Streams with nothing more, which wait for their descendants.
+    /// Streams without events left, whose processes wait for their descendants.
     waiting: Vec<usize>,
 }
 
@@ -107,7 +107,7 @@ fn ancestors_of_active(streams: &[Stream]) -> HashSet<u32> {
     let mut ancestors = HashSet::new();
     for stream in streams.iter().filter(|stream| !stream.drained) {
         let mut next = stream.parent;
-        // Each pid is entered once, so a circle of parents ends.
+        // Each pid is inserted once, so a cycle of parents ends.
         while ancestors.insert(next) {
             let Some(&parent) = parents.get(&next) else { break };
             next = parent;
@@ -131,7 +131,7 @@ fn answer(recordings: Recordings) -> Analysis {
         .map(|process| process.recording.interval_bytes)
         .find(|&interval| interval > 0);
     let mut answers = Vec::with_capacity(processes.len());
-    // A stream's place is its process's.
+    // Streams and processes have the same order.
     for (process, stream) in processes.into_iter().zip(&streams) {
         let answer = process_answer(process, stream, &tree, &mut warnings);
         answers.push(answer);

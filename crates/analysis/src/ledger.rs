@@ -1,8 +1,9 @@
-//! What the resident memory of a process tree consisted of at one moment: a look from outside joined with what was live
-//! then.
+//! What the resident memory of a process tree consisted of: each RSS sample of the supervisor is joined with what was live
+//! at that time.
 //!
-//! Resident pages of the C library's heaps and of pymalloc's arenas are live blocks or slack; of other anonymous memory
-//! they are large blocks and mappings that the program made, or unexplained. A block's untouched pages do not count.
+//! Resident pages of the C library's heaps and of pymalloc's arenas are live blocks or slack. Resident pages of other anonymous
+//! memory are large blocks and mappings that the program made, or unexplained. Pages of a block that were never touched do
+//! not count.
 
 mod places;
 mod residency;
@@ -20,10 +21,10 @@ use crate::answer::ledger::{Moment, Resident, Share, Survivors};
 use crate::read::Recordings;
 use crate::replay::{Process, Replay};
 
-/// A process is still there for no longer than this after the end of its recording.
+/// Longest time that a process still exists after the end of its recording.
 const LONGEST_END_NANOS: u64 = 1_000_000_000;
 
-/// Joins a look with what is live now. With `known` false, what was live then is not known any more.
+/// Joins a full sample with what is live now. `known` is false if it is no longer known what was live then.
 pub(crate) fn take(replay: &Replay, look: &Look, known: bool) -> Moment {
     let mut processes: Vec<Share> = look
         .processes
@@ -72,7 +73,7 @@ pub(crate) fn take(replay: &Replay, look: &Look, known: bool) -> Moment {
     }
 }
 
-/// Who has small blocks in the C library's heaps.
+/// The small blocks that are live in the C library's heaps.
 fn survivors(replay: &Replay, look: &Look) -> Vec<Survivors> {
     let mut all = Vec::new();
     for seen in &look.processes {
@@ -106,8 +107,8 @@ fn survivors(replay: &Replay, look: &Look) -> Vec<Survivors> {
     all
 }
 
-/// A moment of which only the kinds of resident memory are known, from the moment before. Of anonymous memory, what has
-/// grown is explained by what is live now and was not.
+/// Derives a coarse sample, which only has totals of each kind of resident memory, from the last full one. Growth of anonymous
+/// memory is attributed to what has become live since.
 fn draw(replay: &Replay, look: &Look, kinds: [u64; 4], base: &Moment) -> Moment {
     let mut moment = Moment {
         nanos: look.nanos,
@@ -163,8 +164,8 @@ fn draw(replay: &Replay, look: &Look, kinds: [u64; 4], base: &Moment) -> Moment 
     moment
 }
 
-/// What was live at a sketch. A process keeps its memory for some milliseconds after the end of its recording, while the kernel takes
-/// it apart.
+/// What was live at a coarse sample. A process keeps its memory for some milliseconds after the end of its recording, while
+/// the kernel tears it down.
 fn live_at(replay: &Replay, look: &Look, base: &Moment) -> [u64; 3] {
     let mut live = replay.tree().live_parts();
     let largest = base.processes.first().map(|share| share.pid);
@@ -179,8 +180,8 @@ fn live_at(replay: &Replay, look: &Look, base: &Moment) -> [u64; 3] {
     live
 }
 
-/// The kinds of a look's resident memory, as the kernel sums them up: written pages of a private mapping of a file, which
-/// it calls anonymous, are among the files here.
+/// Resident memory of a sample by kind: anonymous, files, shared, and the size of the main heap. Written pages of a private
+/// file mapping, which the kernel counts as anonymous, count as files here.
 fn kinds_of(look: &Look) -> [u64; 4] {
     let mut kinds = [0; 4];
     let [anonymous, files, shared, heap] = &mut kinds;
@@ -231,7 +232,7 @@ fn resident(replay: &Replay, look: &Look) -> Resident {
             }
         }
         let recorded = replay.running(process.pid);
-        // A forked child that has recorded nothing yet has what its parent had.
+        // A forked child that has recorded nothing yet has its parent's memory.
         let copied = || process.copy_of.and_then(|parent| replay.running(parent));
         let line = match (recorded, copied()) {
             (Some(index), _) => Some((replay.process(index), ancestry(replay, index))),
@@ -254,7 +255,7 @@ fn resident(replay: &Replay, look: &Look) -> Resident {
     all
 }
 
-/// The places of one process with what it has recorded itself, if anything. `line` is that and those that it was forked from.
+/// The memory of one process by allocator. `own` is its recording, if there is one; `line` is that and its ancestors by fork.
 fn of_process(own: Option<&Process>, line: &[&Process], look: &ProcessLook) -> Places {
     let mut places = Places::default();
     let residency = Residency::new(look);
@@ -263,7 +264,7 @@ fn of_process(own: Option<&Process>, line: &[&Process], look: &ProcessLook) -> P
         places.resident(place, bytes as f64);
     }
     let is_own = |owner: &Process| own.is_some_and(|own| std::ptr::eq(owner, own));
-    // Arenas lie in other anonymous memory, with a forked child those of its parents too.
+    // Arenas lie in other anonymous memory; in a forked child, so do those of its ancestors.
     for owner in line {
         let arenas = owner.ranges.iter().filter(|piece| piece.kind == MapKind::Arena);
         let replaced = |start: u64| !is_own(owner) && own.is_some_and(|own| own.ranges.at(start).is_some());
@@ -276,7 +277,7 @@ fn of_process(own: Option<&Process>, line: &[&Process], look: &ProcessLook) -> P
     if let Some(own) = own {
         live(own, line, &residency, &mut places);
     }
-    // What a child has of its parents' blocks: where it wrote, or they freed them, pages of its own.
+    // What a child has of its ancestors' blocks: pages of its own where it wrote, or where they freed them.
     let mut inherited = Places::default();
     for owner in line.iter().filter(|owner| !is_own(owner)) {
         live(owner, line, &residency, &mut inherited);
@@ -287,13 +288,13 @@ fn of_process(own: Option<&Process>, line: &[&Process], look: &ProcessLook) -> P
     places
 }
 
-/// The process, and those that it was forked from.
+/// The process and its ancestors by fork.
 fn ancestry(replay: &Replay, index: usize) -> Vec<&Process> {
     let mut line: Vec<&Process> = Vec::new();
     let mut next = Some(index);
     while let Some(process) = next.and_then(|index| replay.process(index)) {
         if line.len() >= 16 {
-            break; // a circle, in a damaged capture
+            break; // a cycle, in a damaged capture
         }
         line.push(process);
         next = replay.parent_of_fork(process);
@@ -301,7 +302,7 @@ fn ancestry(replay: &Replay, index: usize) -> Vec<&Process> {
     line
 }
 
-/// Adds what a process has live, as far as it is resident, to the places where it is.
+/// Adds the resident part of a process's live memory to the allocators that it belongs to.
 fn live(owner: &Process, line: &[&Process], residency: &Residency<'_>, places: &mut Places) {
     for (Addr(addr), block) in owner.blocks() {
         let Some(area) = residency.at(addr) else { continue };
@@ -330,7 +331,7 @@ fn live(owner: &Process, line: &[&Process], residency: &Residency<'_>, places: &
     }
 }
 
-/// The close looks at which survivors are counted: after a half and three quarters of their time, and the last one.
+/// The full samples at which survivors are counted: at 50 % and 75 % of the time that samples cover, and the last one.
 fn for_survivors(looks: &[Look]) -> Vec<usize> {
     let is_close = |at: &usize| looks.get(*at).is_some_and(|look| look.kinds.is_none());
     let close: Vec<usize> = (0..looks.len()).filter(is_close).collect();
@@ -350,17 +351,17 @@ fn for_survivors(looks: &[Look]) -> Vec<usize> {
     chosen
 }
 
-/// Blocks that may be visited for the looks between the highest and the last one.
+/// Blocks that may be visited for samples other than the highest, the last and those at which survivors are counted.
 const MOST_VISITS: usize = 30_000_000;
 
-/// Replays up to each look of the capture with `run`, and joins it with what is live then.
+/// Replays up to each RSS sample of the capture with `run`, and joins it with what is live then.
 pub(crate) fn each(
     folder: &Path,
     recordings: &mut Recordings,
     mut run: impl FnMut(&mut Recordings, u64) -> Result<(), Error>,
 ) -> Result<Vec<Moment>, Error> {
     let looks = looks::read(folder);
-    // What a fold ends with is later than what was live before.
+    // Of the time before the end of a fold it is no longer known what was live.
     let folded = recordings
         .streams
         .iter()
@@ -448,7 +449,7 @@ mod tests {
         };
         let (live, resident) = sketch(end + 5_000_000);
         assert_eq!((live, resident.python, resident.heap_slack), (300 * MIB, 300 * MIB, 0));
-        // Long after it, the memory is something else's.
+        // Long after it, the memory belongs to something else.
         let (live, resident) = sketch(end + 2_000_000_000);
         assert_eq!((live, resident.python), (0, 90 * MIB));
     }

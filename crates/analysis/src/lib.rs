@@ -4,10 +4,14 @@
 //! capture of a running program small without changing what `analyse` will answer.
 //!
 //! # Constraints
-//! - One pass, and the same work for each event however many stacks and processes there are.
-//! - One segment of each process is in memory at a time, plus the table of live blocks.
+//! - Events are read once, with the same work for each, however many stacks and processes there are.
+//! - In memory are one segment of each process and the table of live blocks.
 //! - Captures are foreign bytes: nothing here panics on them, and what cannot be read becomes a sentence in
 //!   [`Analysis::warnings`].
+//!
+//! # Where things are
+//! `read/` merges the events of all processes in the order of time into `replay/`, which knows what is live; `ledger/` joins
+//! that with the supervisor's RSS samples, `fold/` writes it down, and `answer/` is the result as plain data.
 //!
 //! # What it does not do
 //! It does not round, rank, or judge: that is `deadweight-report`.

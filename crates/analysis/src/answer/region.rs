@@ -1,8 +1,8 @@
-//! What is known of the regions of a process.
+//! Regions of a process: plain data.
 
 use super::amount::Amount;
 
-/// Who says where a region begins and ends.
+/// What defines where a region begins and ends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum RegionSource {
     /// The program: `deadweight.region`.
@@ -20,7 +20,7 @@ pub enum RegionSource {
 pub struct Region {
     /// As the program calls it, or `module:function`.
     pub name: String,
-    /// Who says where it begins and ends.
+    /// What defines where it begins and ends.
     pub source: RegionSource,
     /// How often it was entered.
     pub entries: u64,

@@ -9,7 +9,7 @@ use deadweight_capture::{Event, StackId, StackTotals};
 use crate::read::Stream;
 use crate::replay::{Process, Replay, Tree};
 
-/// Room for one segment of the fold. A text that does not fit into one is left out.
+/// Bytes of one segment of the fold. A text that does not fit into one is left out.
 const SEGMENT_BYTES: usize = 4 << 20;
 
 /// Writes one section for each process.
@@ -70,7 +70,7 @@ impl<'a> Sections<'a> {
             writer.set_state(stream.state);
             let size = writer.finish();
             if written == 0 {
-                // It would not fit into the next one either.
+                // It would not fit into the next segment either.
                 events.next();
             }
             rest = events.peek().is_some();
@@ -83,7 +83,7 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// All but the live blocks.
+/// Everything but the live blocks.
 fn state<'a>(process: &'a Process, stream: &Stream, tree: &'a Tree) -> impl Iterator<Item = Event<'a>> {
     let metadata = &process.metadata;
     let folded = Event::Folded {

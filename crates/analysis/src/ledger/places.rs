@@ -1,4 +1,4 @@
-//! Resident and live bytes by the allocator that has them, and the ledger that follows.
+//! Resident and live bytes by allocator, and the ledger that follows from them.
 
 use deadweight_capture::looks::{AreaKind, ProcessLook};
 
@@ -10,7 +10,7 @@ pub(super) const LARGEST_PYMALLOC: u64 = 512;
 pub(super) const SMALLEST_MAPPED: u64 = 128 << 10;
 const PAGE: u64 = 4096;
 
-/// Who has a part of the anonymous memory.
+/// The allocator that a part of the anonymous memory belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Place {
     /// The C library's main heap.
@@ -24,7 +24,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// The place of an area, before arenas of pymalloc are cut out.
+    /// The allocator of an area, before pymalloc's arenas are taken out of it.
     pub fn of(kind: AreaKind) -> Option<Place> {
         match kind {
             AreaKind::Heap => Some(Place::Heap),
@@ -34,7 +34,7 @@ impl Place {
         }
     }
 
-    /// What a block of so many bytes takes with its allocator's own bytes. (glibc: a word in front, multiples of 16, at
+    /// Bytes that a block of `size` bytes occupies including its allocator's overhead. (glibc: a word in front, multiples of 16, at
     /// least 32; pymalloc: multiples of 16, and 48 bytes at the head of each pool of 4 or 16 KiB.)
     pub fn occupied(self, size: u64) -> u64 {
         match self {
@@ -52,7 +52,7 @@ impl Place {
     }
 }
 
-/// Bytes in one place.
+/// Bytes of one allocator.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 struct Bytes {
     resident: f64,
@@ -72,11 +72,11 @@ impl Bytes {
     }
 }
 
-/// Bytes in each place.
+/// Bytes of each allocator.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub(super) struct Places {
     bytes: [Bytes; 4],
-    /// Of what is live.
+    /// Variance of the live bytes, in bytes squared.
     pub variance: f64,
 }
 
@@ -111,8 +111,8 @@ impl Places {
         self.variance += other.variance;
     }
 
-    /// Adds what a forked child has copied of the blocks that it inherited: as much as it has pages of its own beyond its
-    /// own blocks, and no more than was inherited. So what is called slack in a child is slack.
+    /// Adds the part of the inherited blocks that a forked child has copied: its private pages beyond its own blocks, but no more
+    /// than it inherited. Without this, copied blocks of the parent would be called slack in the child.
     pub fn add_copies(&mut self, inherited: &Places, look: &ProcessLook) {
         let mut own = [0.0; 4];
         for area in &look.areas {
@@ -124,7 +124,7 @@ impl Places {
                 None => {}
             }
         }
-        // Arenas of pymalloc lie in the same areas as what is large: the pages are divided as what is resident.
+        // pymalloc's arenas lie in the same areas as large blocks: private pages are divided in proportion to resident ones.
         let [.., pymalloc, other] = &self.bytes;
         let both = (pymalloc.resident + other.resident).max(1.0);
         let arenas = own[3] * (pymalloc.resident / both).clamp(0.0, 1.0);
@@ -137,11 +137,11 @@ impl Places {
         }
     }
 
-    /// Writes the ledger of anonymous memory. What is live is estimated and may exceed what is resident: then it is
-    /// that.
+    /// Writes the ledger of anonymous memory. Live bytes are estimates and may exceed the resident ones: then they are scaled
+    /// down to those.
     pub fn settle(mut self, all: &mut Resident) {
         let [heap, arena, pymalloc, other] = &mut self.bytes;
-        // An estimate that is too high in one of the C library's heaps is too low in another.
+        // If the estimate is too high in one of the C library's heaps, it is too low in another.
         let mut malloc = *heap;
         malloc.add(arena);
         for bytes in [&mut malloc, &mut *pymalloc, &mut *other] {

@@ -2,12 +2,12 @@
 
 use deadweight_capture::looks::{Area, AreaKind, PAGE, ProcessLook};
 
-/// A block smaller than this has been written to by its allocator: it is resident if its surroundings are.
+/// Blocks smaller than this, in bytes, have been written to by their allocator: one is resident if its surroundings are.
 const SMALL: u64 = 4 * PAGE;
 
-/// The areas of a look, ready for questions.
+/// The areas of a process's RSS sample, indexed by address.
 pub(super) struct Residency<'a> {
-    /// By address.
+    /// Sorted by address.
     areas: Vec<Indexed<'a>>,
     proportional: bool,
 }
@@ -15,7 +15,7 @@ pub(super) struct Residency<'a> {
 /// An area with sums over its runs.
 pub(super) struct Indexed<'a> {
     area: &'a Area,
-    /// Where each run begins, resident bytes before it, and resident bytes for each of its own.
+    /// Of each run: where it begins, resident bytes before it, and the resident part of its own bytes (0 to 1).
     runs: Vec<(u64, f64, f64)>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Residency<'a> {
             .filter(|indexed| addr < indexed.area.end)
     }
 
-    /// Those that a range touches.
+    /// The areas that overlap a range.
     fn within(&self, start: u64, end: u64) -> impl Iterator<Item = &Indexed<'a>> {
         let from = self.areas.partition_point(|indexed| indexed.area.end <= start);
         let areas = self.areas.get(from..).unwrap_or_default();
@@ -56,7 +56,7 @@ impl<'a> Residency<'a> {
             .sum()
     }
 
-    /// The same, as the look counts them.
+    /// Resident bytes of a range as the sample counts them: shared pages in proportion, if it does so.
     pub fn counted(&self, start: u64, end: u64) -> f64 {
         let share = |indexed: &Indexed<'_>| match self.proportional {
             true => indexed.area.pss as f64 / indexed.area.rss.max(1) as f64,
@@ -92,7 +92,7 @@ impl<'a> Indexed<'a> {
         self.area.kind
     }
 
-    /// Resident bytes from the beginning to an address.
+    /// Resident bytes between the beginning of the area and an address.
     fn below(&self, addr: u64) -> f64 {
         let addr = addr.clamp(self.area.start, self.area.end);
         let after = self.runs.partition_point(|(start, ..)| *start <= addr);
@@ -104,7 +104,7 @@ impl<'a> Indexed<'a> {
         (self.below(end) - self.below(start)).max(0.0)
     }
 
-    /// The resident part of a block.
+    /// The resident part of a block, from 0 to 1.
     pub fn resident_share(&self, start: u64, end: u64) -> f64 {
         let end = end.min(self.area.end).max(start.saturating_add(1));
         let share = (self.resident(start, end) / (end - start) as f64).min(1.0);

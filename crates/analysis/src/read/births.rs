@@ -1,13 +1,12 @@
-//! When blocks that were live at a heap snapshot were allocated.
+//! Allocation times of the blocks that were live at a heap snapshot.
 
 use std::collections::BTreeMap;
 
 use deadweight_capture::Event;
 use deadweight_capture::read::{Capture, ProcessId, segments};
 
-/// For each of the rising `addresses` at which a block of the process was live when it took snapshot `number`, the
-/// time of its allocation, in nanoseconds of `CLOCK_MONOTONIC`. Blocks whose beginning was folded away are missing, and
-/// so is what cannot be read.
+/// For each of the sorted `addresses` at which a block of the process was live when it took snapshot `number`, the time of
+/// its allocation, in nanoseconds of `CLOCK_MONOTONIC`. Blocks whose allocation was folded away or cannot be read are missing.
 pub fn births(capture: &Capture, process: ProcessId, number: u32, addresses: &[u64]) -> BTreeMap<u64, u64> {
     let mut born = BTreeMap::new();
     let files = capture.processes().iter().find(|files| files.process == process);
@@ -33,6 +32,6 @@ pub fn births(capture: &Capture, process: ProcessId, number: u32, addresses: &[u
             }
         }
     }
-    // The moment of the snapshot is missing: what is known may be of later blocks.
+    // The event of the snapshot is missing: what was found may belong to later blocks.
     BTreeMap::new()
 }

@@ -1,4 +1,4 @@
-//! All recorded processes of a capture, merged by time into one replay.
+//! The events of all recorded processes of a capture, merged by time into one replay.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -22,9 +22,9 @@ const NOBODY: ProcessId = ProcessId {
 pub(crate) struct Recordings {
     pub replay: Replay,
     pub streams: Vec<Stream>,
-    /// What belongs to no process.
+    /// Warnings that belong to no process.
     pub warnings: Vec<String>,
-    /// Why a process could not be read at all: the first such case.
+    /// Why a process could not be read at all: the first such error.
     pub failure: Option<Error>,
     index: BTreeMap<ProcessId, usize>,
     reading: Reading,
@@ -44,7 +44,7 @@ impl Recordings {
         }
     }
 
-    /// Whether the beginning was read from a fold.
+    /// Whether the beginning of the run was read from a fold.
     pub fn is_folded(&self) -> bool {
         self.folded
     }
@@ -163,8 +163,8 @@ impl Recordings {
         Ok(false)
     }
 
-    /// Replays all events up to `until` in the order of time, ties by process id. `drained` is told of each stream
-    /// that has nothing more.
+    /// Replays all events up to `until` in the order of time, ties by process id. `drained` is called for each stream without
+    /// further events.
     pub fn run(&mut self, until: u64, mut drained: impl FnMut(&mut Replay, &[Stream], usize)) -> Result<(), Error> {
         let streams = self.streams.iter().enumerate();
         let mut heap: BinaryHeap<_> = streams

@@ -13,9 +13,9 @@ use crate::replay::Replay;
 /// Whether more may be written to the files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reading {
-    /// The capture is taken as it is: what cannot be read is told, and passed over.
+    /// The capture is taken as it is: what cannot be read is skipped with a warning.
     Finished,
-    /// Processes write to it: what cannot be read yet is left for later.
+    /// Processes are writing to it: what cannot be read yet is left for later.
     Growing,
 }
 
@@ -24,7 +24,7 @@ pub(crate) enum Reading {
 pub(crate) enum Stop {
     /// Its next events are of this time.
     Until(u64),
-    /// There is nothing more, or not yet.
+    /// There are no further events, or not yet.
     Drained,
 }
 
@@ -40,16 +40,16 @@ pub(crate) struct Stream {
     pub state: State,
     pub tail: Tail,
     pub warnings: Vec<String>,
-    /// Nothing was left when it was read last.
+    /// No event was left when it was last read.
     pub drained: bool,
-    /// A file was removed between the listing and the reading.
+    /// A file was removed after the folder was listed and before the file was read.
     pub vanished: bool,
     reading: Reading,
-    /// Files not yet read to their end.
+    /// Files that are not yet read to their end.
     files: VecDeque<SegmentFile>,
     /// Number of the segment that is being read.
     segment: u32,
-    /// Where in it.
+    /// Offset of the chunk in it, and bytes of the chunk's payload that were consumed.
     position: (u64, u32),
     open: Option<Open>,
     /// The file at the front was read a second time because it seemed damaged.
@@ -63,7 +63,7 @@ struct Open {
     paused: Paused,
 }
 
-/// What the beginning of a segment tells.
+/// What is known from the beginning of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Beginning {
     pub header: SegmentHeader,
@@ -73,7 +73,7 @@ pub(crate) struct Beginning {
 
 /// Reads the beginning of a segment's file; `None` if the writer has not begun it.
 pub(crate) fn beginning(path: &Path) -> Result<Option<Beginning>, Error> {
-    // The first chunk in all but strange cases.
+    // Nearly always enough for the first chunk.
     const ENOUGH: u64 = 2 * wire::CHUNK_PAYLOAD_BYTES as u64;
     let io = |source| Error::Io {
         path: path.to_path_buf(),
@@ -122,7 +122,7 @@ impl Stream {
         }
     }
 
-    /// Takes note of files; those known, and those wholly in a fold, are passed over.
+    /// Adds files; those that are known or fully covered by a fold are skipped.
     pub fn add_files(&mut self, files: &[SegmentFile]) {
         let next = self
             .files
@@ -132,29 +132,29 @@ impl Stream {
             .extend(files.iter().filter(|file| file.index >= next).cloned());
     }
 
-    /// Goes on at a position from a fold.
+    /// Continues at a position from a fold.
     pub fn set_position(&mut self, segment: u32, chunk: u64, consumed: u32) {
         self.segment = segment;
         self.position = (chunk, consumed);
     }
 
-    /// Segment, chunk and byte that reading goes on at.
+    /// Segment, chunk and byte at which reading continues.
     pub fn position(&self) -> (u32, u64, u32) {
         (self.segment, self.position.0, self.position.1)
     }
 
-    /// Whether all that there is was read and nothing will follow. `dead` if the process does not run any more.
+    /// Whether everything has been read and nothing will follow. `dead` if the process no longer runs.
     pub fn is_finished(&self, dead: bool) -> bool {
         let closed = dead || !matches!(self.state, State::Recording | State::Full);
         closed && self.drained && self.files.len() <= 1 && !matches!(self.tail, Tail::CutOff { .. })
     }
 
-    /// Lets go of the file in memory; reading goes on from the position.
+    /// Drops the file in memory; reading continues from the position.
     pub fn close(&mut self) {
         self.open = None;
     }
 
-    /// Replays events up to and with the time of `bound`.
+    /// Replays events up to and including the time of `bound`.
     pub fn run(&mut self, replay: &mut Replay, bound: (u64, ProcessId)) -> Result<Stop, Error> {
         self.drained = false;
         loop {
@@ -202,7 +202,7 @@ impl Stream {
                     return Ok(None);
                 }
             };
-            // Folded away, or made at this moment.
+            // Folded away, or just created.
             if bytes.is_empty() {
                 self.files.pop_front();
                 continue;
@@ -242,7 +242,7 @@ impl Stream {
         }
     }
 
-    /// The file at the front makes no sense. Whether to go on with the next one.
+    /// Handles a file at the front that cannot be read; true if reading continues with the next one.
     fn give_up(&mut self, why: &str) -> bool {
         if self.reading == Reading::Growing {
             return false;
@@ -257,7 +257,7 @@ impl Stream {
         true
     }
 
-    /// Leaves the file at the front behind, if there is another one and the writer has left it too.
+    /// Drops the file at the front, if there is another one and the writer has moved on too.
     fn next_file(&mut self) -> bool {
         if let (Tail::CutOff { at, why }, Some(file)) = (self.tail, self.files.front()) {
             if self.reading == Reading::Finished {

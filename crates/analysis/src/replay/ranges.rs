@@ -22,15 +22,15 @@ impl Piece {
 /// What a cut did.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cut {
-    /// The pieces that it touched, as they were.
+    /// The pieces that it touched, as they were before.
     pub before: Vec<Piece>,
     /// What is left of them.
     pub after: Vec<Piece>,
-    /// What lay inside the cut.
+    /// What was cut out.
     pub inside: Vec<Piece>,
 }
 
-/// Pieces that do not overlap, by their start.
+/// Pieces that do not overlap, by start address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ranges {
     pieces: BTreeMap<u64, Piece>,
@@ -48,14 +48,14 @@ impl Ranges {
         (addr < piece.end).then_some(piece)
     }
 
-    /// Adds a piece whose range was cut out before. Empty ones are left out.
+    /// Adds a piece whose range must be free. An empty piece is ignored.
     pub fn insert(&mut self, piece: Piece) {
         if piece.start < piece.end {
             self.pieces.insert(piece.start, piece);
         }
     }
 
-    /// Takes everything in `start..end` out, through the middle of pieces if need be.
+    /// Removes everything in `start..end`, splitting pieces if necessary.
     pub fn cut(&mut self, start: u64, end: u64) -> Cut {
         let mut cut = Cut::default();
         if start >= end {

@@ -1,4 +1,4 @@
-//! Takes over the state that a fold holds.
+//! Restores the state that a fold holds.
 
 use deadweight_capture::Event;
 
@@ -7,10 +7,10 @@ use super::tree::Tree;
 use crate::replay::ranges::Piece;
 use crate::replay::weight::Weight;
 
-/// One event of a fold. `Position` is for whoever reads on.
+/// Restores from one event of a fold. `Position` is for the reader of the segments.
 pub(super) fn restore(process: &mut Process, tree: &mut Tree, event: &Event<'_>) {
     match *event {
-        // The fold's own clocks say nothing; `Folded` has the times.
+        // The clocks of a fold mean nothing; `Folded` has the times.
         Event::Clock { .. } | Event::Position { .. } => {}
         Event::Folded {
             first_nanos,

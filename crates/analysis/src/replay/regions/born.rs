@@ -1,19 +1,19 @@
-//! What a track of regions is told of a block.
+//! A block or mapping that was just allocated, as tracks of regions see it.
 
 use deadweight_capture::{StackId, StringId};
 
 use crate::replay::weight::Weight;
 
-/// A block or a mapping that was just made.
+/// A block or mapping that was just allocated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Born {
-    /// Where it begins.
+    /// Its address.
     pub addr: u64,
     /// Whether it is a mapping.
     pub mapping: bool,
     pub stack: StackId,
     pub weight: Weight,
-    /// What is live in the process, this included.
+    /// What is live in the process, this block included.
     pub live: Weight,
     pub nanos: u64,
 }

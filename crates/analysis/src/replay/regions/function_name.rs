@@ -14,7 +14,7 @@ pub(crate) struct FunctionName {
 }
 
 impl FunctionName {
-    /// Understands `module:function`; `None` if it is not that.
+    /// Parses `module:function`; `None` if the text has another form.
     pub fn parse(text: &str) -> Option<FunctionName> {
         let (module, function) = text.split_once(':')?;
         let is_name = |name: &str| !name.is_empty() && name.split('.').all(|part| !part.is_empty());
@@ -25,8 +25,8 @@ impl FunctionName {
         })
     }
 
-    /// Whether the code of this file and this name is the function's. `plain`: code knows no more than its plain name
-    /// (before Python 3.11).
+    /// Whether the code with this file and name is the function. `plain`: code objects have plain names only (before Python
+    /// 3.11).
     pub fn is(&self, file: &str, name: &str, plain: bool) -> bool {
         let is_named = if plain {
             self.qualified.rsplit('.').next() == Some(name)

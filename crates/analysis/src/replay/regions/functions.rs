@@ -1,8 +1,8 @@
-//! Functions that are treated as regions: what is allocated while one is on the stack is made inside it.
+//! Functions that are treated as regions: what is allocated while the function is on the stack is allocated inside it.
 //!
-//! Nothing in the program tells when it is entered and left. It is entered at the first allocation with the function on
-//! the stack, and left at the next one without it of a stack with the same outermost code, which is nearly always the
-//! same thread: times are as coarse as the recorded allocations, and calls that follow closely are one.
+//! Calls and returns are not recorded. The region is entered at the first allocation with the function on the stack, and left
+//! at the next allocation without it whose stack has the same outermost code, which nearly always means the same thread. So
+//! times are as coarse as the recorded allocations, and calls that closely follow each other count as one.
 
 use deadweight_capture::{CodeId, StackId};
 
@@ -17,25 +17,25 @@ type OnStack = (u64, Option<CodeId>);
 #[derive(Debug, Default)]
 struct Function {
     track: Track,
-    /// The entering that goes on, and the outermost code of the stack that it was met on.
+    /// The entry that is open, and the outermost code of the stack on which the function was found.
     inside: Option<(u32, Option<CodeId>)>,
     last_number: u32,
 }
 
-/// All of them, in one process.
+/// All such functions of one process.
 #[derive(Debug, Default)]
 pub(crate) struct Functions {
     names: Vec<FunctionName>,
     functions: Vec<Function>,
-    /// By stack: which functions are on it (a bit each), and its outermost code.
+    /// By stack: which functions are on it (one bit each), and its outermost code.
     stacks: Vec<Option<OnStack>>,
-    /// Whether code knows its plain name only (before Python 3.11).
+    /// Whether code objects have plain names only (before Python 3.11).
     pub plain_names: bool,
-    /// The track that a fold tells of.
+    /// The track that is being restored from a fold.
     pub restoring: u32,
 }
 
-/// More are not looked for.
+/// Most functions; there is one bit for each.
 pub(crate) const MOST_FUNCTIONS: usize = 64;
 
 impl Functions {
@@ -90,7 +90,7 @@ impl Functions {
             let current = function.inside.filter(|_| is_inside).map_or(0, |(number, _)| number);
             function.track.mark(current);
             function.track.born(born);
-            // Whose stack frees is not known.
+            // The stack that frees a block is not recorded.
             function.track.mark(0);
         }
     }
@@ -123,7 +123,7 @@ impl Functions {
         found
     }
 
-    /// The outermost code of the stack on which the function of a track was met, if it was not left.
+    /// The outermost code of the stack on which the function of a track was found, if the region is still open.
     pub fn outermost(&self, track: u32) -> CodeId {
         let at = (track as usize).checked_sub(1);
         let function = at.and_then(|at| self.functions.get(at));
@@ -131,7 +131,7 @@ impl Functions {
         inside.and_then(|(_, code)| code).unwrap_or_default()
     }
 
-    /// A fold says that this entering goes on.
+    /// Restores an open entry from a fold.
     pub fn restore_inside(&mut self, track: u32, number: u32, code: CodeId) {
         let at = (track as usize).checked_sub(1);
         if let Some(function) = at.and_then(|at| self.functions.get_mut(at)) {
