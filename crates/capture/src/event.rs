@@ -16,7 +16,7 @@ use crate::{Addr, CodeId, LineTableKind, StackId, StringId, TypeId};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// It is now this late on `CLOCK_MONOTONIC`, in nanoseconds. Events take the time of the last clock.
+    /// The current time on `CLOCK_MONOTONIC`. Events have the time of the last clock.
     Clock {
         /// Nanoseconds.
         nanos: u64,
@@ -27,9 +27,9 @@ pub enum Event<'a> {
         parent: u32,
         /// `Py_Version` (0x030b07f0 is 3.11.7), or 0 if there is no Python in it.
         python: u32,
-        /// Whether it came out of a `fork` of a recorded process (and not of an `exec`).
+        /// Whether it was forked by a recorded process (and not started by `exec`).
         forked: bool,
-        /// The command line, arguments ended by NUL bytes, perhaps cut off.
+        /// The command line, each argument ended by a NUL byte; it may be truncated.
         argv: &'a [u8],
     },
     /// Defines a string (UTF-8; if not, it is shown with replacement characters).
@@ -63,23 +63,23 @@ pub enum Event<'a> {
         /// What it stands for.
         frame: Frame,
     },
-    /// A block was born.
+    /// A block was allocated.
     Alloc {
         /// Where.
         addr: Addr,
-        /// Bytes that were asked for.
+        /// Bytes that were requested.
         size: u64,
-        /// By whom.
+        /// The stack that requested it.
         stack: StackId,
-        /// Through which door.
+        /// The allocator domain.
         allocator: Allocator,
     },
-    /// The block at this address is gone. An address that is not live belongs to a block that was not recorded.
+    /// The block at this address was freed. An address that is not live belongs to a block that was not recorded.
     Free {
         /// Where it was.
         addr: Addr,
     },
-    /// A mapping was made; it replaces whatever was mapped in its range.
+    /// A range was mapped, replacing whatever was mapped there.
     Map {
         /// Where.
         addr: Addr,
@@ -87,17 +87,17 @@ pub enum Event<'a> {
         len: u64,
         /// What is mapped.
         kind: MapKind,
-        /// By whom.
+        /// The stack that requested it.
         stack: StackId,
     },
-    /// A range was unmapped; it may cut through mappings.
+    /// A range was unmapped; it may split mappings.
     Unmap {
         /// Where.
         addr: Addr,
         /// Bytes.
         len: u64,
     },
-    /// `mremap`: the old range is gone, the new one has the old one's kind.
+    /// `mremap`: the old range is unmapped, and the new one has the old one's kind.
     Remap {
         /// Where it was.
         old: Addr,
@@ -107,29 +107,29 @@ pub enum Event<'a> {
         new: Addr,
         /// How long it is, in bytes.
         new_len: u64,
-        /// Who asked.
+        /// The stack that requested it.
         stack: StackId,
     },
-    /// So many events could not be written.
+    /// A number of events could not be written.
     Lost {
         /// How many.
         events: u64,
     },
-    /// Something the report must say about this process, as one sentence.
+    /// Something that the report must say about this process, as one sentence.
     Note {
         /// UTF-8 text.
         text: &'a [u8],
     },
     /// The process ended in an orderly way (exit handlers ran) or replaced itself by `exec`.
     End {
-        /// Highest resident memory of the process, in bytes, as the kernel has it.
+        /// Highest resident memory of the process according to the kernel, in bytes.
         max_rss_bytes: u64,
     },
-    /// Python ends in this process: `Py_FinalizeEx` takes modules and objects apart.
+    /// Python is shutting down in this process: `Py_FinalizeEx` destroys modules and objects.
     PythonEnds {
         /// When this was seen, on `CLOCK_MONOTONIC`.
         nanos: u64,
-        /// Whether it is over: what is live now, Python did not free.
+        /// Whether it is done: what is live now, Python did not free.
         over: bool,
     },
     /// Folded: sums over one stack.
@@ -145,8 +145,8 @@ pub enum Event<'a> {
         /// On `CLOCK_MONOTONIC`.
         nanos: u64,
     },
-    /// Folded: the highest heap of the whole tree so far (the sum of the three), and when. Written for each process,
-    /// the same everywhere.
+    /// Folded: the highest heap of the whole tree so far (the sum of the three), and when. Written for each process with the
+    /// same values.
     TreePeak {
         /// Bytes in blocks of Python's object and mem domains.
         python_bytes: u64,
@@ -156,10 +156,10 @@ pub enum Event<'a> {
         mapped_bytes: u64,
         /// On `CLOCK_MONOTONIC`.
         nanos: u64,
-        /// Whether the tree is at that peak at the moment of folding: then what is live is what was live at it.
+        /// Whether the tree is at that peak when the fold is written: then what is live is what was live at the peak.
         now: bool,
     },
-    /// Folded: reading goes on in this segment of the process, at the chunk and byte given.
+    /// Folded: reading continues in this segment of the process, at the chunk and byte given.
     Position {
         /// Segment number.
         segment: u32,
@@ -168,8 +168,8 @@ pub enum Event<'a> {
         /// Bytes of that chunk's payload that are folded already.
         consumed: u32,
     },
-    /// Folded: what was live from one stack when the process was gone. Only written for such processes; of others
-    /// the live blocks themselves are in the fold.
+    /// Folded: what was live from one stack at the end of the process. Only for processes that have ended; for others the fold
+    /// has the live blocks themselves.
     Left {
         /// The stack.
         stack: StackId,
@@ -180,33 +180,33 @@ pub enum Event<'a> {
         /// Variance of `bytes`, in bytes squared.
         variance: u64,
     },
-    /// Folded: what else is known of the process's folded events.
+    /// Folded: more about the process's folded events.
     Folded {
         /// The first time in them, nanoseconds on `CLOCK_MONOTONIC`.
         first_nanos: u64,
         /// The last time in them.
         last_nanos: u64,
-        /// How many blocks were born at an address that was still live.
+        /// Number of blocks that were allocated at an address that was still live.
         unseen_frees: u64,
-        /// Whether the process is gone: its blocks no longer count.
+        /// Whether the process has ended: its blocks no longer count.
         gone: bool,
         /// Whether the last chunk was never sealed.
         tail_open: bool,
     },
-    /// Folded: what else is known of the blocks of one stack.
+    /// Folded: more about the blocks of one stack.
     Sizes {
         /// The stack.
         stack: StackId,
         /// The largest block or mapping ever allocated, in bytes.
         largest_bytes: u64,
-        /// Native bytes that were live when the process was gone; 0 while it is not.
+        /// Native bytes that were live at the end of the process; 0 while it runs.
         native_bytes: u64,
     },
     /// Folded: the beginning of the samples of what was live over time.
     History {
         /// The process's first event, nanoseconds on `CLOCK_MONOTONIC`.
         origin_nanos: u64,
-        /// Distance of two samples; the first is one distance after the origin.
+        /// Interval of the samples; the first one is one interval after the origin.
         width_nanos: u64,
     },
     /// Folded: the next sample.
@@ -214,12 +214,12 @@ pub enum Event<'a> {
         /// Bytes that were live in the process (estimated in a sampled run).
         bytes: u64,
     },
-    /// Folded: what the process had allocated until the last sample.
+    /// Folded: what the process had allocated by the last sample.
     Allocated {
         /// Bytes, freed since or not (estimated in a sampled run).
         bytes: u64,
     },
-    /// Folded: what one stack had live at the time of the last sample.
+    /// Folded: what was live from one stack at the time of the last sample.
     Level {
         /// The stack.
         stack: StackId,
@@ -231,8 +231,8 @@ pub enum Event<'a> {
         /// UTF-8 text.
         text: &'a [u8],
     },
-    /// At this point of the process's events a snapshot of its heap was taken: its files have this number, and
-    /// what is live here is what was live in it.
+    /// A snapshot of the heap was taken at this point of the process's events. Its files have this number, and what is live here
+    /// is what was live in it.
     Snapshot {
         /// Number of the snapshot in this incarnation, from 0.
         number: u32,
@@ -251,22 +251,22 @@ pub enum Event<'a> {
         /// Which entering ends.
         number: u32,
     },
-    /// What the process allocates, frees and maps from here on, it does inside this region.
+    /// From here on, the process's allocations, frees and mappings belong to this region.
     Region {
         /// Number of the entering; 0 for outside of all regions.
         number: u32,
     },
-    /// Folded: sums over all enterings of one name that ended; [`Event::RegionAmount`]s follow.
+    /// Folded: sums over all regions of one name that were left; [`Event::RegionAmount`]s follow.
     RegionTotals {
         /// 0 for the program's own regions, n for the n-th function that is treated as one.
         track: u32,
         /// What it is called.
         name: StringId,
-        /// How often it was entered.
+        /// Number of entries.
         entries: u64,
-        /// How many of these were not left when the process ended.
+        /// Number of entries that were not left when the process ended.
         unfinished: u64,
-        /// How long all of them together took.
+        /// Time that all of them together took.
         nanos: u64,
     },
     /// Folded: a region that was not left yet; [`Event::RegionAmount`]s follow.
@@ -281,9 +281,9 @@ pub enum Event<'a> {
         name: StringId,
         /// When it was entered, nanoseconds on `CLOCK_MONOTONIC`.
         entered_nanos: u64,
-        /// Of a function: the outermost code of the stack that it was met on.
+        /// Of a function: the outermost code of the stack on which it was found.
         code: CodeId,
-        /// Whether it was entered inside another one of the same name, which has its amounts already.
+        /// Whether it was entered inside another one of the same name, whose amounts include its own.
         repeated: bool,
     },
     /// Folded: an amount of the last [`Event::RegionTotals`] or [`Event::RegionOpen`].
@@ -328,7 +328,7 @@ pub enum Event<'a> {
         /// The region around it.
         outer: u32,
     },
-    /// Heap: defines a type of objects.
+    /// Heap: defines a type.
     HeapType {
         /// Its id.
         id: TypeId,
@@ -339,14 +339,14 @@ pub enum Event<'a> {
     HeapObject(HeapObject),
     /// Heap: a reference of the object before it, or of the root before it.
     HeapEdge {
-        /// Where it leads: an object, known now or later. A target that never appears is no object.
+        /// Its target: an object that was or will be written. A target that never appears is not an object.
         to: Addr,
-        /// How the program would write it.
+        /// How the program would write the reference.
         label: EdgeLabel,
         /// Whether `tp_traverse` reports it: then the collector counts it as an internal reference.
         counted: bool,
     },
-    /// Heap: something that is alive by itself. The edges that follow, up to the next object or root, begin at it.
+    /// Heap: a root. The edges that follow, up to the next object or root, begin at it.
     HeapRoot {
         /// What it is.
         kind: RootKind,
@@ -361,7 +361,7 @@ pub enum Event<'a> {
         /// Byte offset in the body.
         offset: u32,
     },
-    /// Heap: a native block that was not recorded, and by way of which others are reached. The words that follow are its own.
+    /// Heap: a native block that was not recorded but leads to others. The words that follow are its own.
     HeapChunk {
         /// Where it begins.
         addr: Addr,
@@ -374,14 +374,14 @@ pub enum Event<'a> {
         objects: u64,
         /// Objects that could not be read, and are missing or have no edges.
         failed: u64,
-        /// How long the program stood still for it, nanoseconds.
+        /// How long the program was paused for it, nanoseconds.
         pause_nanos: u64,
     },
     /// Heap: why the snapshot was taken.
     HeapCause {
-        /// Who wanted it.
+        /// What caused it.
         cause: Cause,
-        /// What the program calls it: UTF-8 text, mostly empty.
+        /// The label that the program gave it: UTF-8 text, usually empty.
         label: &'a [u8],
     },
 }

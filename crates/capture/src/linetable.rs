@@ -1,4 +1,4 @@
-//! From the byte offset of an instruction to its line, for each encoding that CPython 3.9 to 3.15 has used.
+//! Finds the line of an instruction by its byte offset, for each encoding of CPython 3.9 to 3.15.
 //!
 //! Sources: CPython's `Objects/lnotab_notes.txt` (3.9, 3.10) and `InternalDocs/code_objects.md` (3.11 and later).
 
@@ -43,8 +43,8 @@ pub struct LineTable<'a> {
 }
 
 impl LineTable<'_> {
-    /// The line of the instruction at this byte offset; `None` where the compiler gave it no line or the table
-    /// does not reach so far. A frame that has not started (offset -1) is at the first line.
+    /// The line of the instruction at this byte offset; `None` if the compiler gave it no line, or the table ends before it. A
+    /// frame that has not started (offset -1) is at the first line.
     pub fn line(&self, offset: i32) -> Option<u32> {
         let Ok(offset) = u64::try_from(offset) else {
             return Some(self.first_line);

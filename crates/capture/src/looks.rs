@@ -1,9 +1,9 @@
-//! `looks.jsonl`: what the resident memory of a run's processes consisted of at some moments, as the supervisor read it
-//! in `/proc/PID/smaps` and `/proc/PID/pagemap`.
+//! `looks.jsonl`: RSS samples. Each says what the resident memory of a run's processes consisted of at one time, as the
+//! supervisor read it from `/proc/PID/smaps` and `/proc/PID/pagemap`.
 //!
-//! One look a line, each appended in one write, so the file is readable whenever its writer is killed. Now and then it is
-//! replaced by a shorter one: of a long run, looks spread over the whole time are kept, and always the one at the
-//! highest resident memory and the newest.
+//! One sample per line, each appended with one write, so the file is readable whenever its writer is killed. From time to time
+//! it is replaced by a shorter one: of a long run, samples spread over the whole time are kept, and always the highest and the
+//! newest one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -37,16 +37,16 @@ pub struct Area {
     pub kind: AreaKind,
     /// Its first address.
     pub start: u64,
-    /// The address behind it.
+    /// The address after its last byte.
     pub end: u64,
     /// Resident bytes.
     pub rss: u64,
-    /// The same with pages that n processes share counted as 1/n.
+    /// Resident bytes, with pages that n processes share counted as 1/n.
     pub pss: u64,
-    /// Bytes of pages that no other process has.
+    /// Bytes of pages that no other process shares.
     pub uss: u64,
-    /// Where only some pages of it are resident: how many, unit by unit, as pairs of a number of units and the number of
-    /// resident pages in each of them.
+    /// If only some of its pages are resident: their number by unit, as pairs of a number of units and the number of resident
+    /// pages in each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<(u32, u32)>,
     /// Bytes of a unit of `runs`.
@@ -58,7 +58,7 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// What stands behind mapped pages that are not anonymous.
+/// What mapped pages that are not anonymous belong to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileKind {
@@ -66,7 +66,7 @@ pub enum FileKind {
     Code,
     /// Any other file.
     Data,
-    /// Memory to be shared: POSIX or System V shared memory, a memory file, a shared anonymous mapping.
+    /// Shared memory: POSIX or System V shared memory, a memory file, a shared anonymous mapping.
     Shared,
     /// Deadweight's own: its library and the segments that it writes.
     Deadweight,
@@ -81,31 +81,31 @@ pub struct MappedFile {
     pub path: String,
     /// Resident bytes.
     pub rss: u64,
-    /// The same with pages that n processes share counted as 1/n.
+    /// Resident bytes, with pages that n processes share counted as 1/n.
     pub pss: u64,
 }
 
-/// A process in a look.
+/// A process in an RSS sample.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ProcessLook {
     /// Process id.
     pub pid: u32,
-    /// Its share of the tree's resident memory: what all of its areas and files add up to, with `pss` or with `rss`.
+    /// Its part of the tree's resident memory: the sum of its areas and files, by `pss` or by `rss`.
     pub counted: u64,
-    /// Whether pages that it shares count in part (`pss`).
+    /// Whether pages that it shares count in proportion (`pss`).
     pub proportional: bool,
-    /// Anonymous memory, by address. The smallest ones of very many are in `rest`.
+    /// Anonymous memory, by address. If there are too many areas, the smallest ones are in `rest`.
     pub areas: Vec<Area>,
     /// Mapped files, by kind and name.
     pub files: Vec<MappedFile>,
     /// Resident bytes of which nothing more is known.
     pub rest: u64,
-    /// Its parent, if it runs the same program with the same arguments: it was forked, and has what the parent had then.
+    /// Its parent, if it runs the same program with the same arguments: then it was forked, and has the parent's memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy_of: Option<u32>,
 }
 
-/// One moment.
+/// An RSS sample of the process tree.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Look {
     /// When, nanoseconds of `CLOCK_MONOTONIC`.
@@ -114,11 +114,12 @@ pub struct Look {
     pub total: u64,
     /// How long it took to read, in microseconds.
     pub cost_micros: u64,
-    /// Nothing has changed since the look before: `processes` is that one's, and absent in the file.
+    /// Nothing has changed since the sample before: `processes` are those of that sample, and absent in the file.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unchanged: bool,
-    /// There was no time for a closer look at this maximum: resident anonymous memory, pages of files and shared memory
-    /// then, and the size of the C library's main heap. `processes` is that of the look before, and absent in the file.
+    /// A coarse sample, of totals only, at a maximum that left no time for a full one: resident anonymous memory, pages of files,
+    /// shared memory, and the size of the C library's main heap. `processes` are those of the sample before, and absent in the
+    /// file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kinds: Option<[u64; 4]>,
     /// The processes.
@@ -127,7 +128,7 @@ pub struct Look {
 }
 
 impl Look {
-    /// Whether the processes were read at this moment.
+    /// Whether this is a full sample, with its own `processes`.
     pub fn is_close(&self) -> bool {
         !self.unchanged && self.kinds.is_none()
     }
@@ -137,7 +138,7 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// Reads all looks of a capture, in the order of time. Lines that cannot be read are passed over.
+/// Reads all RSS samples of a capture, in the order of time. Lines that cannot be read are skipped.
 pub fn read(folder: &Path) -> Vec<Look> {
     let text = std::fs::read(folder.join(FILE)).unwrap_or_default();
     let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
@@ -155,18 +156,18 @@ pub fn read(folder: &Path) -> Vec<Look> {
     looks
 }
 
-/// Writes looks.
+/// Writes RSS samples.
 #[derive(Debug)]
 pub struct LookWriter {
     path: PathBuf,
     kept: Vec<Look>,
 }
 
-/// With more looks than this, half of them go.
+/// With more samples than this, half of them are dropped.
 const MOST_LOOKS: usize = 48;
 
 impl LookWriter {
-    /// A writer for the capture in `folder`; the file is made by the first look.
+    /// A writer for the capture in `folder`; the first sample creates the file.
     pub fn new(folder: &Path) -> LookWriter {
         LookWriter {
             path: folder.join(FILE),
@@ -174,7 +175,7 @@ impl LookWriter {
         }
     }
 
-    /// Appends a look.
+    /// Appends a sample.
     ///
     /// # Errors
     /// If the file cannot be written; the next one may succeed.
@@ -188,18 +189,18 @@ impl LookWriter {
         file.write_all(&self.kept.last().map_or(Ok(Vec::new()), line)?)
     }
 
-    /// Lets go of looks so that those left are spread over the time. The highest stays, and the newest.
+    /// Drops samples so that those left are spread over the time. The highest and the newest stay.
     fn thin_out(&mut self) {
         let highest = self.kept.iter().max_by_key(|look| look.total).map(|look| look.nanos);
         while self.kept.len() > MOST_LOOKS / 2 {
             let nanos = |at: usize| self.kept.get(at).map_or(0, |look| look.nanos);
-            // The one goes whose going leaves the smallest gap.
+            // Drop the one that leaves the smallest gap.
             let gap = |at: &usize| nanos(at + 1).saturating_sub(at.checked_sub(1).map_or(0, nanos));
             let before_highest = |at: usize| Some(nanos(at + 1)) == highest;
             let may_go = (0..self.kept.len() - 1).filter(|&at| Some(nanos(at)) != highest && !before_highest(at));
             let Some(at) = may_go.min_by_key(gap) else { break };
             let gone = self.kept.remove(at);
-            // What the next one was the same as moves on. One that was a sketch is lost with it.
+            // If the next one is unchanged, it takes over the processes. If it is coarse, it is dropped instead.
             if gone.is_close() && self.kept.get(at).is_some_and(|next| !next.is_close()) {
                 if let Some(next) = self.kept.get_mut(at).filter(|next| next.unchanged) {
                     (next.unchanged, next.processes) = (false, gone.processes);

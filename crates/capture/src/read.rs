@@ -1,4 +1,4 @@
-//! The reading half: bytes to events, as far as they go.
+//! The reading half: from bytes to events.
 
 mod capture;
 mod event;

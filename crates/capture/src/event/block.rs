@@ -1,6 +1,6 @@
 //! What blocks and mappings are.
 
-/// Which door a block came through. Python's object and mem domains are the two that `PyMem_SetAllocator` hooks.
+/// The allocator domain of a block. Python's object and mem domains are those that `PyMem_SetAllocator` hooks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum Allocator {

@@ -1,4 +1,4 @@
-//! Heap snapshots: why they are taken, objects, edges and roots.
+//! Heap snapshots: their causes, objects, edges and roots.
 
 use crate::ids::{Addr, StringId, TypeId};
 
@@ -29,7 +29,7 @@ impl Cause {
         }
     }
 
-    /// Whether somebody wanted this snapshot in particular: such are kept.
+    /// Whether this snapshot was requested explicitly: such snapshots are always kept.
     pub fn is_wanted(self) -> bool {
         matches!(self, Cause::Asked | Cause::Called)
     }
@@ -46,9 +46,9 @@ pub struct HeapObject {
     pub size: u64,
     /// Reference count; 0 if the object is immortal.
     pub references: u64,
-    /// Whether the cyclic collector tracks it.
+    /// Whether the garbage collector tracks it.
     pub tracked: bool,
-    /// Bytes before `addr` that belong to it (collector's header, managed dict): where its block begins.
+    /// Bytes before `addr` that belong to it (header of the collector, managed dict): its block begins there.
     pub prefix: u32,
 }
 
@@ -67,11 +67,11 @@ pub enum EdgeLabel {
     Member,
     /// `<local name>`: of a frame, a generator, a coroutine.
     Local(StringId),
-    /// Not a reference: the cell that it leads to is this variable of the function before it.
+    /// Not a reference: the cell that it leads to is this variable of the function at which the edge begins.
     Closure(StringId),
     /// The type of an object.
     Type,
-    /// `tp_traverse` reports it, and nothing names it; its place in the order of visits.
+    /// `tp_traverse` reports it, but it has no name; its position in the order of visits.
     Unnamed(u32),
     /// A weak reference: keeps nothing alive.
     Weak,

@@ -1,20 +1,20 @@
 //! Amounts of regions.
 
-/// What an amount of a folded region is.
+/// The kind of an amount of a folded region.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum RegionAmount {
-    /// The most that was live at once of what it allocated.
+    /// The peak of the live memory that it had allocated.
     Peak = 0,
-    /// The process's heap at its highest meanwhile.
+    /// The peak of the process's heap while it was open.
     HeapPeak = 1,
-    /// What it allocated and was live when it was left.
+    /// What it had allocated that was live when it was left.
     Kept = 2,
-    /// What it freed of what had been there before.
+    /// What it freed of what had been allocated before.
     Freed = 3,
-    /// What it allocated and was freed before it was left.
+    /// What it had allocated and freed before it was left.
     Churn = 4,
-    /// What it allocated and is live now.
+    /// What it had allocated that is live now.
     Live = 5,
 }
 

@@ -17,11 +17,11 @@ pub enum Frame {
         /// The thread's name.
         name: StringId,
     },
-    /// Memory of the interpreter before the first Python line could be read.
+    /// Memory that the interpreter allocated before the first Python line could be read.
     StartUp,
     /// A thread with Python state and no running frame (the interpreter's own work).
     Interpreter,
-    /// The outer frames of this stack were too many, or there was no memory to note them.
+    /// The outer frames were left out: they were too many, or there was no memory for them.
     Truncated,
     /// Python stacks are off in this process; the note in the process's [`Event::Note`](crate::Event::Note) says why.
     StacksOff,
@@ -29,13 +29,13 @@ pub enum Frame {
 
 /// Sums over one stack, written when a long run's finished events are folded.
 ///
-/// Blocks are counted in thousandths, because in a sampled run a block that was recorded stands for a broken number
-/// of blocks, and sums of rounded numbers would depend on where a run was folded.
+/// Blocks are counted in thousandths: in a sampled run a recorded block stands for a fractional number of blocks, and sums of
+/// rounded numbers would depend on where the run was folded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct StackTotals {
     /// The stack.
     pub stack: StackId,
-    /// Bytes of all blocks ever made here (estimated in a sampled run).
+    /// Bytes of all blocks ever allocated here (estimated in a sampled run).
     pub allocated_bytes: u64,
     /// Thousandths of the number of those blocks (estimated in a sampled run).
     pub allocated_milliblocks: u64,

@@ -1,4 +1,4 @@
-//! A segment's header: the only place that reads it.
+//! Reads the header of a segment. Nothing else does.
 
 use std::fs::File;
 use std::io::Read;
@@ -21,11 +21,11 @@ pub struct SegmentHeader {
     pub exact: bool,
     /// Sampling interval in bytes; 0 if exact.
     pub interval_bytes: u64,
-    /// Blocks of at least so many bytes are always recorded in a sampled run.
+    /// In a sampled run, blocks of at least this many bytes are always recorded.
     pub always_bytes: u64,
     /// `CLOCK_MONOTONIC` at the segment's start, nanoseconds.
     pub start_nanos: u64,
-    /// What became of its writer.
+    /// The state of its writer.
     pub state: State,
     /// Requests for heap snapshots.
     pub requests: Requests,
@@ -51,8 +51,8 @@ impl SegmentHeader {
         Ok(SegmentHeader::parse(&bytes)?.0)
     }
 
-    /// Checks the header at the start of `bytes`. Gives also the offset of the first chunk and the segment's size, in bytes,
-    /// as the header states them.
+    /// Checks the header at the start of `bytes`. Also gives the offset of the first chunk and the size of the segment, in
+    /// bytes, as the header states them.
     pub(super) fn parse(bytes: &[u8]) -> Result<(SegmentHeader, u32, u64), Error> {
         if bytes.get(..wire::MAGIC.len()) != Some(&wire::MAGIC[..]) {
             return Err(Error::BadMagic);

@@ -1,4 +1,4 @@
-//! One segment: header, chunks, and the iterator over its events.
+//! One segment: its chunks, and the iterator over their events.
 
 use super::event::Decoder;
 use super::header::{SegmentHeader, u32_at, u64_at};
@@ -12,7 +12,7 @@ pub enum Tail {
     Complete,
     /// The last chunk was still being written: the process lives, or was killed. Nothing that it wrote is missing.
     Open,
-    /// The bytes make no sense from this offset in the segment on.
+    /// The bytes are damaged from this offset in the segment on.
     CutOff {
         /// Byte offset in the segment.
         at: u64,
@@ -21,7 +21,7 @@ pub enum Tail {
     },
 }
 
-/// A segment's bytes, its header checked.
+/// The bytes of a segment whose header has been checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'a> {
     bytes: &'a [u8],
@@ -30,7 +30,7 @@ pub struct Segment<'a> {
     first: usize,
 }
 
-/// All segments in a file; a segment that cannot be read ends the row with an error.
+/// All segments of a file. A segment that cannot be read is the last one, as an error.
 pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Result<Segment<'_>, Error>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -47,8 +47,8 @@ pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Result<Segment<'_>, Error>
 }
 
 impl<'a> Segment<'a> {
-    /// Checks the header at the start of `bytes`. Bytes after the segment are left alone; a segment whose end is
-    /// missing is taken as far as it goes.
+    /// Checks the header at the start of `bytes`. Bytes after the segment are ignored; a truncated segment is read as far as it
+    /// goes.
     ///
     /// # Errors
     /// If the header is not one, is damaged, or is of a newer version.
@@ -78,7 +78,7 @@ impl<'a> Segment<'a> {
         self.events_from(0, 0)
     }
 
-    /// The events after a position that [`Events::position`] gave, as far as they are written by now.
+    /// The events after a position from [`Events::position`], as far as they have been written.
     ///
     /// The bytes may have been read anew in the meantime.
     pub fn events_from(&self, chunk: u64, consumed: u32) -> Events<'a> {
@@ -113,8 +113,8 @@ impl<'a> Segment<'a> {
     }
 }
 
-/// A place among the events of a segment that costs nothing to come back to, as long as the same bytes are in
-/// memory. [`Events::position`] is for the rest.
+/// A position among the events of a segment to which it costs nothing to return, as long as the same bytes are in memory.
+/// Otherwise use [`Events::position`].
 #[derive(Clone, Debug)]
 pub struct Paused {
     events: Events<'static>,
@@ -135,7 +135,7 @@ pub struct Events<'a> {
     /// Bytes of the first chunk that were consumed earlier. They are decoded again, because differences refer to
     /// what came before, but not yielded.
     skip_to: u32,
-    /// The position at which the bytes stopped making sense.
+    /// The position at which damage was found.
     stopped: Option<(u64, u32)>,
 }
 
@@ -145,7 +145,7 @@ impl<'a> Events<'a> {
         self.tail
     }
 
-    /// Where reading can go on later: byte offset of the current chunk, and bytes of its payload consumed.
+    /// Where reading can continue later: byte offset of the current chunk, and bytes of its payload that were consumed.
     pub fn position(&self) -> (u64, u32) {
         match (self.stopped, &self.decoder) {
             (Some(place), _) => place,
@@ -154,7 +154,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Lets go of the bytes; [`Segment::resume`] goes on.
+    /// Drops the reference to the bytes; [`Segment::resume`] continues.
     pub fn pause(self) -> Paused {
         Paused {
             length: self.decoder.as_ref().map_or(0, Decoder::len),
@@ -196,7 +196,7 @@ impl<'a> Events<'a> {
         };
         let magic = head.get(..4).unwrap_or_default();
         if magic != wire::CHUNK_MAGIC {
-            // A chunk begins with its time and gets its magic next: a writer killed between the two has begun none.
+            // The time of a chunk is written before its magic: a writer that was killed in between has begun no chunk.
             let begun = |&(at, &byte): &(usize, &u8)| byte != 0 && !(8..16).contains(&at);
             if head.iter().enumerate().any(|place| begun(&place)) {
                 self.cut_off(at, "no chunk begins here");
