@@ -1,7 +1,7 @@
 //! `_Py_DebugOffsets`: the table at the start of `_PyRuntime` in which CPython 3.13 and later describe themselves
 //! (Include/internal/pycore_runtime.h in 3.13, pycore_debug_offsets.h from 3.14).
 //!
-//! The table's own shape differs by minor version; a [`Layout`] says where each entry is.
+//! The shape of the table differs by minor version; a [`Layout`] has the place of each entry.
 //!
 //! ```text
 //!  offset  content
@@ -19,7 +19,7 @@ use crate::version::Version;
 
 const COOKIE: u64 = u64::from_le_bytes(*b"xdebugpy");
 
-/// What the running interpreter says about itself.
+/// What the running interpreter states about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DebugOffsets {
     /// As in `PY_VERSION_HEX`: compare it with `Py_Version`.

@@ -1,7 +1,7 @@
-//! Where the fields are, as data: one file for each minor version.
+//! Where the fields of CPython's structures are, as data: one file per minor version.
 //!
 //! All offsets and sizes are in bytes. They were compiled from each version's own headers and compared with running
-//! interpreters: docs/cpython.md says how.
+//! interpreters, as docs/cpython.md describes.
 
 mod heap;
 mod py310;

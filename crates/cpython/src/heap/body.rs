@@ -1,4 +1,4 @@
-//! The bytes of one object from its address on.
+//! The size of one object from its address on.
 
 use crate::heap::type_fields::{flags, offset};
 use crate::heap::{Context, Kind, TypeFacts, variables};
@@ -23,14 +23,14 @@ pub(crate) fn body<M: Memory>(ctx: Context<'_, M>, facts: &TypeFacts, object: u6
         return Some(facts.basic_size);
     }
     let items = match facts.kind {
-        // Zero has room for a digit too.
+        // Zero has room for one digit, too.
         Kind::Int if ctx.layout.heap.tagged_ints => (ctx.mem.u64(object.wrapping_add(16))? >> 3).max(1),
         Kind::Frame | Kind::Generator | Kind::Coroutine | Kind::AsyncGenerator if ctx.layout.minor >= 11 => {
             variables::room(ctx, facts.kind, object).unwrap_or(0)
         }
         _ => ctx.var_size(object)?.unsigned_abs(),
     };
-    // `bool` says that it is bigger than it is.
+    // `bool` states a larger size than it has.
     let is_exact_int = facts.kind == Kind::Int && !facts.has(flags::HEAP_TYPE);
     let fixed = if is_exact_int { INT_DIGITS } else { facts.basic_size };
     Some(fixed.saturating_add(items.saturating_mul(facts.item_size)))

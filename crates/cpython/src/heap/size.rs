@@ -1,4 +1,4 @@
-//! How big one object is by itself.
+//! The size of one object by itself.
 
 use crate::heap::body::{body, str_state};
 use crate::heap::lists::GC_HEADER;
@@ -6,11 +6,11 @@ use crate::heap::type_fields::{flags, offset};
 use crate::heap::{Context, Kind, TypeFacts, dict, instance, sequences};
 use crate::memory::Memory;
 
-/// The bytes of one object. What its allocator adds is not counted.
+/// The bytes of one object, without the overhead of its allocator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
     /// Bytes before the object's address: the collector's header, and the words of managed dicts. The allocated block
-    /// begins so many bytes before the object.
+    /// begins this many bytes before the object.
     pub prefix: u64,
     /// Bytes from the object's address on, in the same block.
     pub body: u64,
@@ -26,10 +26,10 @@ impl Size {
     }
 }
 
-/// Sizes above this are not believed.
+/// Larger sizes are taken for damage, in bytes.
 const MAX: u64 = 1 << 46;
 
-/// The size of the object at `object`, whose type has the facts `facts`. `None` if it makes no sense.
+/// The size of the object at `object`, whose type has the facts `facts`. `None` if it is implausible.
 pub fn shallow<M: Memory>(ctx: Context<'_, M>, facts: &TypeFacts, object: u64) -> Option<Size> {
     let (inline, values) = instance::bytes(ctx, facts, object)?;
     let size = Size {
@@ -114,7 +114,7 @@ fn buffers<M: Memory>(ctx: Context<'_, M>, facts: &TypeFacts, object: u64) -> Op
         Kind::List => word(32)?.saturating_mul(8),
         Kind::Dict | Kind::DefaultDict | Kind::FrozenDict => dict::owned_bytes(ctx, object)?,
         Kind::OrderedDict => {
-            // A table of links and a link of 32 bytes an entry.
+            // A table of links, and a link of 32 bytes per entry.
             let links = word(16)?.saturating_mul(32);
             let table = if word(64)? == 0 { 0 } else { word(72)?.saturating_mul(8) };
             dict::owned_bytes(ctx, object)?

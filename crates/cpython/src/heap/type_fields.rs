@@ -26,7 +26,7 @@ pub mod flags {
     pub const MANAGED_WEAKREF: u64 = 1 << 3;
     /// Attributes or a dict before the object (3.11 on).
     pub const MANAGED_DICT: u64 = 1 << 4;
-    /// The type itself was made at run time.
+    /// The type was created at run time.
     pub const HEAP_TYPE: u64 = 1 << 9;
     /// Its objects have a header of the collector.
     pub const HAVE_GC: u64 = 1 << 14;

@@ -6,11 +6,11 @@ use crate::heap::type_fields::offset;
 use crate::heap::{Context, Kind, array};
 use crate::memory::{Memory, is_plausible, is_plausible_data};
 
-/// Longer chains of bases are cycles.
+/// Longer chains of bases mean a cycle.
 const MAX_BASES: usize = 512;
-/// More members of one type are not read.
+/// Members of one type that are read at most.
 const MAX_MEMBERS: u64 = 4096;
-/// How many members [`TypeFacts`] keeps.
+/// Number of members that [`TypeFacts`] keeps.
 const KEPT: usize = 12;
 
 /// `T_OBJECT` and `T_OBJECT_EX`: kinds of members that are references.
@@ -27,7 +27,7 @@ pub struct Member {
     pub name: u64,
 }
 
-/// What the objects of one type look like, as of the moment of reading.
+/// What the objects of one type look like at the time of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TypeFacts {
     /// Address of the type.
@@ -56,7 +56,7 @@ pub struct TypeFacts {
     pub is_array: bool,
     members: [Member; KEPT],
     member_count: usize,
-    /// There are more than are kept.
+    /// There are more members than are kept.
     more_members: bool,
 }
 
@@ -94,7 +94,7 @@ impl TypeFacts {
         Some(facts)
     }
 
-    /// Collects the members of the type and its bases. Of several at one place the first is kept.
+    /// Collects the members of the type and its bases. Of several at one offset the first is kept.
     fn read_members<M: Memory>(&mut self, ctx: Context<'_, M>) {
         let mut members = [Member::default(); KEPT];
         let (mut count, mut more) = (0_usize, false);

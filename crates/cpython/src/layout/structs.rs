@@ -1,5 +1,5 @@
-//! Where the fields of CPython's structures are: those that a walk of the frames reads. What a snapshot of the heap reads
-//! besides is in `heap`.
+//! The fields of CPython's structures that a walk of the frames reads. Those that only a snapshot of the heap reads are in
+//! `heap`.
 
 use super::heap::HeapLayout;
 
@@ -172,7 +172,7 @@ pub enum RuntimeLayout {
         /// `_PyRuntimeState.gilstate.tstate_current` (up to 3.11).
         current_thread: Option<u16>,
     },
-    /// From 3.13 these offsets move between micro releases: `_Py_DebugOffsets` tells them. This is where that table
+    /// From 3.13 these offsets change between micro releases, and `_Py_DebugOffsets` has them. This is where that table
     /// keeps each entry.
     DebugOffsets(Fields<u16>),
 }
