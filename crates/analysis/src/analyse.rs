@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use deadweight_capture::StackId;
 use deadweight_capture::read::{Capture, Tail};
 
-use crate::answer::ledger::Moment;
+use crate::answer::ledger::LedgerSample;
 use crate::ledger;
 use crate::read::Recordings;
 use crate::read::{Reading, Stream};
@@ -49,7 +49,7 @@ pub fn analyse_with(capture: &Capture, functions: &[String]) -> Result<Analysis,
     })
 }
 
-fn read(capture: &Capture, functions: &[String]) -> Result<(Recordings, Vec<Moment>), Error> {
+fn read(capture: &Capture, functions: &[String]) -> Result<(Recordings, Vec<LedgerSample>), Error> {
     // A capture without a manifest can be analysed, one of a newer version cannot.
     if let Err(newer @ deadweight_capture::Error::NewerVersion { .. }) = capture.manifest() {
         return Err(newer.into());

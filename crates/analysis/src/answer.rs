@@ -10,7 +10,7 @@ use deadweight_capture::wire::State;
 use deadweight_capture::StackId;
 
 use self::amount::Amount;
-use self::ledger::Moment;
+use self::ledger::LedgerSample;
 use self::region::Region;
 use crate::stacks::StackTree;
 
@@ -166,7 +166,7 @@ pub struct Analysis {
     /// The peak of the whole tree.
     pub peak: Peak,
     /// What the resident memory consisted of at each RSS sample, in the order of time.
-    pub moments: Vec<Moment>,
+    pub moments: Vec<LedgerSample>,
     /// All recorded processes, by their start.
     pub processes: Vec<ProcessAnswer>,
     /// Sentences about what could not be read.

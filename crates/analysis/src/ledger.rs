@@ -11,13 +11,13 @@ mod residency;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use deadweight_capture::looks::{self, AreaKind, FileKind, Look, MappedFile, ProcessLook};
+use deadweight_capture::rss_samples::{self, AreaKind, FileKind, MappedFile, ProcessRssSample, RssSample};
 use deadweight_capture::{Addr, MapKind};
 
 use self::places::{Place, Places};
 use self::residency::Residency;
 use crate::Error;
-use crate::answer::ledger::{Moment, Resident, Share, Survivors};
+use crate::answer::ledger::{LedgerSample, Resident, Share, Survivors};
 use crate::read::Recordings;
 use crate::replay::{Process, Replay};
 
@@ -25,8 +25,8 @@ use crate::replay::{Process, Replay};
 const LONGEST_END_NANOS: u64 = 1_000_000_000;
 
 /// Joins a full sample with what is live now. `known` is false if it is no longer known what was live then.
-pub(crate) fn take(replay: &Replay, look: &Look, known: bool) -> Moment {
-    let mut processes: Vec<Share> = look
+fn from_full(replay: &Replay, sample: &RssSample, known: bool) -> LedgerSample {
+    let mut processes: Vec<Share> = sample
         .processes
         .iter()
         .map(|process| Share {
@@ -37,7 +37,7 @@ pub(crate) fn take(replay: &Replay, look: &Look, known: bool) -> Moment {
     processes.sort_by_key(|share| (std::cmp::Reverse(share.bytes), share.pid));
     let outside = |file: &&MappedFile| matches!(file.kind, FileKind::Data | FileKind::Shared) && !file.path.is_empty();
     let mut files: Vec<MappedFile> = Vec::new();
-    for (file, bytes) in look.processes.iter().flat_map(|process| {
+    for (file, bytes) in sample.processes.iter().flat_map(|process| {
         let counted = |file: &MappedFile| if process.proportional { file.pss } else { file.rss };
         process
             .files
@@ -60,23 +60,23 @@ pub(crate) fn take(replay: &Replay, look: &Look, known: bool) -> Moment {
         }
     }
     files.sort_by(|one, other| other.pss.cmp(&one.pss).then_with(|| one.path.cmp(&other.path)));
-    Moment {
-        nanos: look.nanos,
-        total: look.total,
-        resident: known.then(|| resident(replay, look)),
+    LedgerSample {
+        nanos: sample.nanos,
+        total: sample.total,
+        resident: known.then(|| resident(replay, sample)),
         processes,
         files,
         live: replay.tree().live_parts(),
-        is_sketch: false,
-        undrawn: 0,
+        is_coarse: false,
+        unattributed: 0,
         survivors: Vec::new(),
     }
 }
 
 /// The small blocks that are live in the C library's heaps.
-fn survivors(replay: &Replay, look: &Look) -> Vec<Survivors> {
+fn survivors(replay: &Replay, sample: &RssSample) -> Vec<Survivors> {
     let mut all = Vec::new();
-    for seen in &look.processes {
+    for seen in &sample.processes {
         let Some(process) = replay.running(seen.pid).and_then(|index| replay.process(index)) else {
             continue;
         };
@@ -109,19 +109,19 @@ fn survivors(replay: &Replay, look: &Look) -> Vec<Survivors> {
 
 /// Derives a coarse sample, which only has totals of each kind of resident memory, from the last full one. Growth of anonymous
 /// memory is attributed to what has become live since.
-fn draw(replay: &Replay, look: &Look, kinds: [u64; 4], base: &Moment) -> Moment {
-    let mut moment = Moment {
-        nanos: look.nanos,
-        total: look.total,
-        live: live_at(replay, look, base),
-        is_sketch: true,
+fn from_coarse(replay: &Replay, sample: &RssSample, kinds: [u64; 4], base: &LedgerSample) -> LedgerSample {
+    let mut ledger = LedgerSample {
+        nanos: sample.nanos,
+        total: sample.total,
+        live: live_at(replay, sample, base),
+        is_coarse: true,
         ..base.clone()
     };
-    let grown = look.total.saturating_sub(base.total);
-    if let Some(share) = moment.processes.first_mut() {
+    let grown = sample.total.saturating_sub(base.total);
+    if let Some(share) = ledger.processes.first_mut() {
         share.bytes = share.bytes.saturating_add(grown);
     }
-    let before = kinds_of(look);
+    let before = kinds_of(sample);
     let more = |at: usize| {
         kinds
             .get(at)
@@ -136,14 +136,14 @@ fn draw(replay: &Replay, look: &Look, kinds: [u64; 4], base: &Moment) -> Moment 
     };
     let (files, shared) = (take(more(1)), take(more(2)));
     let of_kind = |kind: FileKind| move |file: &&mut MappedFile| file.kind == kind;
-    if let Some(file) = moment.files.iter_mut().find(of_kind(FileKind::Data)) {
+    if let Some(file) = ledger.files.iter_mut().find(of_kind(FileKind::Data)) {
         file.pss = file.pss.saturating_add(files);
     }
-    if let Some(file) = moment.files.iter_mut().find(of_kind(FileKind::Shared)) {
+    if let Some(file) = ledger.files.iter_mut().find(of_kind(FileKind::Shared)) {
         file.pss = file.pss.saturating_add(shared);
     }
-    let has_data = moment.files.iter().any(|file| file.kind == FileKind::Data);
-    if let Some(resident) = &mut moment.resident {
+    let has_data = ledger.files.iter().any(|file| file.kind == FileKind::Data);
+    if let Some(resident) = &mut ledger.resident {
         let of_files = if has_data {
             &mut resident.data_files
         } else {
@@ -151,7 +151,7 @@ fn draw(replay: &Replay, look: &Look, kinds: [u64; 4], base: &Moment) -> Moment 
         };
         raise(of_files, files);
         raise(&mut resident.shared, shared);
-        let ([python, native, mapped], [python_before, native_before, mapped_before]) = (moment.live, base.live);
+        let ([python, native, mapped], [python_before, native_before, mapped_before]) = (ledger.live, base.live);
         let not_python = native.saturating_add(mapped);
         let not_python_before = native_before.saturating_add(mapped_before);
         raise(&mut resident.python, take(python.saturating_sub(python_before)));
@@ -159,19 +159,19 @@ fn draw(replay: &Replay, look: &Look, kinds: [u64; 4], base: &Moment) -> Moment 
         // The main heap is touched as it grows: what is not live there was freed.
         raise(&mut resident.heap_slack, take(more(3)));
         raise(&mut resident.unexplained, left);
-        moment.undrawn = left;
+        ledger.unattributed = left;
     }
-    moment
+    ledger
 }
 
 /// What was live at a coarse sample. A process keeps its memory for some milliseconds after the end of its recording, while
 /// the kernel tears it down.
-fn live_at(replay: &Replay, look: &Look, base: &Moment) -> [u64; 3] {
+fn live_at(replay: &Replay, sample: &RssSample, base: &LedgerSample) -> [u64; 3] {
     let mut live = replay.tree().live_parts();
     let largest = base.processes.first().map(|share| share.pid);
     let ended = largest
         .filter(|&pid| replay.running(pid).is_none())
-        .and_then(|pid| replay.ended(pid, look.nanos.saturating_sub(LONGEST_END_NANOS), look.nanos));
+        .and_then(|pid| replay.ended(pid, sample.nanos.saturating_sub(LONGEST_END_NANOS), sample.nanos));
     if let Some(process) = ended {
         for (sum, part) in live.iter_mut().zip(process.live_parts()) {
             *sum = sum.saturating_add(part);
@@ -182,10 +182,10 @@ fn live_at(replay: &Replay, look: &Look, base: &Moment) -> [u64; 3] {
 
 /// Resident memory of a sample by kind: anonymous, files, shared, and the size of the main heap. Written pages of a private
 /// file mapping, which the kernel counts as anonymous, count as files here.
-fn kinds_of(look: &Look) -> [u64; 4] {
+fn kinds_of(sample: &RssSample) -> [u64; 4] {
     let mut kinds = [0; 4];
     let [anonymous, files, shared, heap] = &mut kinds;
-    for process in &look.processes {
+    for process in &sample.processes {
         raise(anonymous, process.rest);
         for area in &process.areas {
             raise(anonymous, area.rss);
@@ -210,10 +210,10 @@ fn raise(sum: &mut u64, bytes: u64) {
     *sum = sum.saturating_add(bytes);
 }
 
-fn resident(replay: &Replay, look: &Look) -> Resident {
+fn resident(replay: &Replay, sample: &RssSample) -> Resident {
     let mut all = Resident::default();
     let mut places = Places::default();
-    for process in &look.processes {
+    for process in &sample.processes {
         let counted = |rss: u64, pss: u64| if process.proportional { pss } else { rss };
         for file in &process.files {
             let part = match file.kind {
@@ -256,11 +256,15 @@ fn resident(replay: &Replay, look: &Look) -> Resident {
 }
 
 /// The memory of one process by allocator. `own` is its recording, if there is one; `line` is that and its ancestors by fork.
-fn of_process(own: Option<&Process>, line: &[&Process], look: &ProcessLook) -> Places {
+fn of_process(own: Option<&Process>, line: &[&Process], sample: &ProcessRssSample) -> Places {
     let mut places = Places::default();
-    let residency = Residency::new(look);
-    for (area, place) in look.areas.iter().filter_map(|area| Some((area, Place::of(area.kind)?))) {
-        let bytes = if look.proportional { area.pss } else { area.rss };
+    let residency = Residency::new(sample);
+    for (area, place) in sample
+        .areas
+        .iter()
+        .filter_map(|area| Some((area, Place::of(area.kind)?)))
+    {
+        let bytes = if sample.proportional { area.pss } else { area.rss };
         places.resident(place, bytes as f64);
     }
     let is_own = |owner: &Process| own.is_some_and(|own| std::ptr::eq(owner, own));
@@ -283,7 +287,7 @@ fn of_process(own: Option<&Process>, line: &[&Process], look: &ProcessLook) -> P
         live(owner, line, &residency, &mut inherited);
     }
     if line.iter().any(|owner| !is_own(owner)) {
-        places.add_copies(&inherited, look);
+        places.add_copies(&inherited, sample);
     }
     places
 }
@@ -332,10 +336,10 @@ fn live(owner: &Process, line: &[&Process], residency: &Residency<'_>, places: &
 }
 
 /// The full samples at which survivors are counted: at 50 % and 75 % of the time that samples cover, and the last one.
-fn for_survivors(looks: &[Look]) -> Vec<usize> {
-    let is_close = |at: &usize| looks.get(*at).is_some_and(|look| look.kinds.is_none());
-    let close: Vec<usize> = (0..looks.len()).filter(is_close).collect();
-    let nanos = |at: &usize| looks.get(*at).map_or(0, |look| look.nanos);
+fn for_survivors(samples: &[RssSample]) -> Vec<usize> {
+    let is_full = |at: &usize| samples.get(*at).is_some_and(|sample| sample.kinds.is_none());
+    let close: Vec<usize> = (0..samples.len()).filter(is_full).collect();
+    let nanos = |at: &usize| samples.get(*at).map_or(0, |sample| sample.nanos);
     let (Some(first), Some(last)) = (close.first(), close.last()) else {
         return Vec::new();
     };
@@ -359,8 +363,8 @@ pub(crate) fn each(
     folder: &Path,
     recordings: &mut Recordings,
     mut run: impl FnMut(&mut Recordings, u64) -> Result<(), Error>,
-) -> Result<Vec<Moment>, Error> {
-    let looks = looks::read(folder);
+) -> Result<Vec<LedgerSample>, Error> {
+    let samples = rss_samples::read(folder);
     // Of the time before the end of a fold it is no longer known what was live.
     let folded = recordings
         .streams
@@ -368,45 +372,45 @@ pub(crate) fn each(
         .map(|stream| stream.nanos)
         .filter(|_| recordings.is_folded());
     let folded = folded.max().unwrap_or(0);
-    let highest = looks.iter().map(|look| look.total).max();
-    let counted = for_survivors(&looks);
-    let mut moments: Vec<Moment> = Vec::with_capacity(looks.len());
+    let highest = samples.iter().map(|sample| sample.total).max();
+    let counted = for_survivors(&samples);
+    let mut joined: Vec<LedgerSample> = Vec::with_capacity(samples.len());
     let mut visits = 0;
-    for (at, look) in looks.iter().enumerate() {
-        let matters = Some(look.total) == highest || counted.contains(&at) || at + 1 == looks.len();
+    for (at, sample) in samples.iter().enumerate() {
+        let matters = Some(sample.total) == highest || counted.contains(&at) || at + 1 == samples.len();
         if !matters && visits > MOST_VISITS {
             continue;
         }
-        run(recordings, look.nanos)?;
+        run(recordings, sample.nanos)?;
         visits += recordings.replay.blocks();
-        let moment = match (look.kinds, moments.iter().rfind(|moment| !moment.is_sketch)) {
-            (Some(kinds), Some(base)) => draw(&recordings.replay, look, kinds, base),
-            _ => take(&recordings.replay, look, look.nanos >= folded),
+        let ledger = match (sample.kinds, joined.iter().rfind(|ledger| !ledger.is_coarse)) {
+            (Some(kinds), Some(base)) => from_coarse(&recordings.replay, sample, kinds, base),
+            _ => from_full(&recordings.replay, sample, sample.nanos >= folded),
         };
-        moments.push(Moment {
+        joined.push(LedgerSample {
             survivors: if counted.contains(&at) {
-                survivors(&recordings.replay, look)
+                survivors(&recordings.replay, sample)
             } else {
                 Vec::new()
             },
-            ..moment
+            ..ledger
         });
     }
-    Ok(moments)
+    Ok(joined)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::replay::weight::Recording;
-    use deadweight_capture::looks::Area;
     use deadweight_capture::read::ProcessId;
+    use deadweight_capture::rss_samples::Area;
     use deadweight_capture::{Allocator, Event, StackId};
 
     const MIB: u64 = 1 << 20;
 
     #[test]
-    fn a_sketch_right_after_the_end_of_a_recording_has_what_was_live() {
+    fn a_coarse_sample_right_after_the_end_of_a_recording_has_what_was_live() {
         let mut replay = Replay::default();
         let exact = Recording {
             exact: true,
@@ -424,7 +428,7 @@ mod tests {
         for event in [Event::Clock { nanos: end }, block, Event::End { max_rss_bytes: 0 }] {
             replay.event(0, &event);
         }
-        let base = Moment {
+        let base = LedgerSample {
             nanos: end - 1_000_000_000,
             total: 100 * MIB,
             resident: Some(Resident {
@@ -434,23 +438,23 @@ mod tests {
             processes: vec![Share { pid, bytes: 100 * MIB }],
             files: Vec::new(),
             live: [90 * MIB, 0, 0],
-            is_sketch: false,
-            undrawn: 0,
+            is_coarse: false,
+            unattributed: 0,
             survivors: Vec::new(),
         };
-        let sketch = |nanos| {
-            let look = Look {
+        let coarse = |nanos| {
+            let sample = RssSample {
                 nanos,
                 total: 310 * MIB,
-                ..Look::default()
+                ..RssSample::default()
             };
-            let moment = draw(&replay, &look, [310 * MIB, 0, 0, 310 * MIB], &base);
-            (moment.live[0], moment.resident.unwrap())
+            let ledger = from_coarse(&replay, &sample, [310 * MIB, 0, 0, 310 * MIB], &base);
+            (ledger.live[0], ledger.resident.unwrap())
         };
-        let (live, resident) = sketch(end + 5_000_000);
+        let (live, resident) = coarse(end + 5_000_000);
         assert_eq!((live, resident.python, resident.heap_slack), (300 * MIB, 300 * MIB, 0));
         // Long after it, the memory belongs to something else.
-        let (live, resident) = sketch(end + 2_000_000_000);
+        let (live, resident) = coarse(end + 2_000_000_000);
         assert_eq!((live, resident.python), (0, 90 * MIB));
     }
 
@@ -472,7 +476,7 @@ mod tests {
             rss: u64::MAX,
             pss: u64::MAX,
         };
-        let process = ProcessLook {
+        let process = ProcessRssSample {
             rest: u64::MAX,
             areas: [AreaKind::Heap, AreaKind::Stack, AreaKind::Stack, AreaKind::Deadweight]
                 .map(most)
@@ -480,18 +484,18 @@ mod tests {
             files: [FileKind::Code, FileKind::Code, FileKind::Shared, FileKind::Deadweight]
                 .map(file)
                 .into(),
-            ..ProcessLook::default()
+            ..ProcessRssSample::default()
         };
-        let look = Look {
+        let sample = RssSample {
             total: u64::MAX,
             processes: vec![process.clone(), process],
-            ..Look::default()
+            ..RssSample::default()
         };
         let replay = Replay::default();
-        let base = take(&replay, &look, true);
+        let base = from_full(&replay, &sample, true);
         let resident = base.resident.unwrap();
         assert_eq!((resident.stacks, resident.unrecorded), (u64::MAX, u64::MAX));
-        let coarse = draw(&replay, &look, [u64::MAX; 4], &base);
+        let coarse = from_coarse(&replay, &sample, [u64::MAX; 4], &base);
         assert_eq!(coarse.resident.unwrap().slack(), 0);
     }
 }

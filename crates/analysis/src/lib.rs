@@ -51,15 +51,14 @@ mod stacks;
 
 pub use analyse::{analyse, analyse_with};
 pub use answer::amount::Amount;
-pub use answer::ledger::{Moment, Resident, Share, Survivors};
+pub use answer::ledger::{LedgerSample, Resident, Share, Survivors};
 pub use answer::region::{Region, RegionSource};
 pub use answer::{Analysis, Composition, History, Level, Peak, ProcessAnswer, Sample, StackAmounts};
 // For deadweight-report and the CLI: the report crate may not depend on the capture crate itself.
 pub use deadweight_capture::{
-    StackId, UNCAUGHT_MEMORY_ERROR,
-    looks::{FileKind, MappedFile},
-    manifest,
+    StackId, UNCAUGHT_MEMORY_ERROR, manifest,
     read::{Capture, ProcessId, Tail},
+    rss_samples::{FileKind, MappedFile},
     timeline,
     wire::State,
 };

@@ -41,11 +41,11 @@ pub mod write;
 #[cfg(feature = "read")]
 mod error;
 #[cfg(feature = "read")]
-pub mod looks;
-#[cfg(feature = "read")]
 pub mod manifest;
 #[cfg(feature = "read")]
 pub mod read;
+#[cfg(feature = "read")]
+pub mod rss_samples;
 #[cfg(feature = "read")]
 pub mod timeline;
 

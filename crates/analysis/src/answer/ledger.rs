@@ -1,10 +1,10 @@
 //! What the resident memory of a process tree consisted of: plain data.
 
 use deadweight_capture::StackId;
-use deadweight_capture::looks::MappedFile;
 use deadweight_capture::read::ProcessId;
+use deadweight_capture::rss_samples::MappedFile;
 
-/// Resident memory of a process tree by its kind, in bytes. All parts add up to [`Moment::total`].
+/// Resident memory of a process tree by its kind, in bytes. All parts add up to [`LedgerSample::total`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Resident {
     /// Live blocks of Python's allocators, including the allocators' overhead.
@@ -49,13 +49,13 @@ impl Resident {
 pub struct Share {
     /// Process id.
     pub pid: u32,
-    /// Resident bytes, counted as in [`Moment::total`].
+    /// Resident bytes, counted as in [`LedgerSample::total`].
     pub bytes: u64,
 }
 
 /// An RSS sample joined with what was live at that time.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Moment {
+pub struct LedgerSample {
     /// Time of the sample, nanoseconds of `CLOCK_MONOTONIC`.
     pub nanos: u64,
     /// Resident memory of the tree; pages that processes share count once.
@@ -69,9 +69,9 @@ pub struct Moment {
     /// Live bytes of Python's allocators, of the C library's, and of mappings, as the program requested them.
     pub live: [u64; 3],
     /// Whether this was a coarse sample, of totals only: it is derived from the last full sample and what has grown since.
-    pub is_sketch: bool,
+    pub is_coarse: bool,
     /// Of a coarse sample: bytes that have grown since and could not be attributed; they are part of `unexplained`.
-    pub undrawn: u64,
+    pub unattributed: u64,
     /// Only at some samples: the small blocks that are live in the C library's heaps, by process and stack.
     pub survivors: Vec<Survivors>,
 }

@@ -1,6 +1,6 @@
 //! Resident and live bytes by allocator, and the ledger that follows from them.
 
-use deadweight_capture::looks::{AreaKind, ProcessLook};
+use deadweight_capture::rss_samples::{AreaKind, ProcessRssSample};
 
 use crate::answer::ledger::Resident;
 
@@ -113,9 +113,9 @@ impl Places {
 
     /// Adds the part of the inherited blocks that a forked child has copied: its private pages beyond its own blocks, but no more
     /// than it inherited. Without this, copied blocks of the parent would be called slack in the child.
-    pub fn add_copies(&mut self, inherited: &Places, look: &ProcessLook) {
+    pub fn add_copies(&mut self, inherited: &Places, sample: &ProcessRssSample) {
         let mut own = [0.0; 4];
-        for area in &look.areas {
+        for area in &sample.areas {
             let [heap, arena, _, other] = &mut own;
             match Place::of(area.kind) {
                 Some(Place::Heap) => *heap += area.uss as f64,

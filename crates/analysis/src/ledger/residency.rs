@@ -1,6 +1,6 @@
 //! Which of a process's anonymous memory is resident, by address.
 
-use deadweight_capture::looks::{Area, AreaKind, PAGE, ProcessLook};
+use deadweight_capture::rss_samples::{Area, AreaKind, PAGE, ProcessRssSample};
 
 /// Blocks smaller than this, in bytes, have been written to by their allocator: one is resident if its surroundings are.
 const SMALL: u64 = 4 * PAGE;
@@ -20,8 +20,8 @@ pub(super) struct Indexed<'a> {
 }
 
 impl<'a> Residency<'a> {
-    pub fn new(look: &'a ProcessLook) -> Residency<'a> {
-        let mut areas: Vec<Indexed<'a>> = look
+    pub fn new(sample: &'a ProcessRssSample) -> Residency<'a> {
+        let mut areas: Vec<Indexed<'a>> = sample
             .areas
             .iter()
             .filter(|area| area.start < area.end)
@@ -30,7 +30,7 @@ impl<'a> Residency<'a> {
         areas.sort_by_key(|indexed| indexed.area.start);
         Residency {
             areas,
-            proportional: look.proportional,
+            proportional: sample.proportional,
         }
     }
 
@@ -116,7 +116,7 @@ impl<'a> Indexed<'a> {
 mod tests {
     use super::*;
 
-    fn look() -> ProcessLook {
+    fn sample() -> ProcessRssSample {
         let area = |start: u64, pages: u64, runs: Vec<(u32, u32)>, rss: u64| Area {
             kind: AreaKind::Anonymous,
             start,
@@ -127,20 +127,20 @@ mod tests {
             runs,
             unit: 16 * PAGE,
         };
-        ProcessLook {
+        ProcessRssSample {
             proportional: true,
             areas: vec![
                 area(1 << 20, 64, vec![(1, 16), (2, 8), (1, 0)], 32 * PAGE),
                 area(4 << 20, 10, Vec::new(), 10 * PAGE),
             ],
-            ..ProcessLook::default()
+            ..ProcessRssSample::default()
         }
     }
 
     #[test]
     fn ranges_are_as_resident_as_what_they_touch() {
-        let look = look();
-        let residency = Residency::new(&look);
+        let sample = sample();
+        let residency = Residency::new(&sample);
         let bytes = |pages: u64| (pages * PAGE) as f64;
         assert_eq!(residency.resident(0, 8 << 20), bytes(42));
         assert_eq!(residency.counted(0, 8 << 20), bytes(21));
@@ -150,8 +150,8 @@ mod tests {
 
     #[test]
     fn a_small_block_is_there_or_not_and_a_large_one_in_part() {
-        let look = look();
-        let residency = Residency::new(&look);
+        let sample = sample();
+        let residency = Residency::new(&sample);
         let start = 1 << 20;
         let area = residency.at(start).unwrap();
         assert_eq!(area.resident_share(start + 20 * PAGE, start + 20 * PAGE + 100), 1.0);

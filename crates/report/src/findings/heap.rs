@@ -12,7 +12,7 @@ mod pinned;
 
 use std::collections::HashMap;
 
-use deadweight_analysis::{Amount, Moment};
+use deadweight_analysis::{Amount, LedgerSample};
 use deadweight_heap::{ProcessId, SnapshotAnswer, StackBytes, Step, short_type};
 
 pub(crate) use holders::expression;
@@ -35,7 +35,7 @@ pub(crate) struct Evidence<'a> {
     /// When the heap was at its highest, nanoseconds of `CLOCK_MONOTONIC`.
     pub(crate) peak_nanos: u64,
     /// What the resident memory consisted of, in the order of time.
-    pub(crate) moments: &'a [Moment],
+    pub(crate) moments: &'a [LedgerSample],
     /// Start of the run and its last event, nanoseconds of `CLOCK_MONOTONIC`.
     pub(crate) span_nanos: (u64, u64),
 }

@@ -87,7 +87,7 @@ pub struct MappedFile {
 
 /// A process in an RSS sample.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct ProcessLook {
+pub struct ProcessRssSample {
     /// Process id.
     pub pid: u32,
     /// Its part of the tree's resident memory: the sum of its areas and files, by `pss` or by `rss`.
@@ -107,7 +107,7 @@ pub struct ProcessLook {
 
 /// An RSS sample of the process tree.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Look {
+pub struct RssSample {
     /// When, nanoseconds of `CLOCK_MONOTONIC`.
     pub nanos: u64,
     /// Resident bytes of the process tree.
@@ -124,12 +124,12 @@ pub struct Look {
     pub kinds: Option<[u64; 4]>,
     /// The processes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub processes: Vec<ProcessLook>,
+    pub processes: Vec<ProcessRssSample>,
 }
 
-impl Look {
+impl RssSample {
     /// Whether this is a full sample, with its own `processes`.
-    pub fn is_close(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         !self.unchanged && self.kinds.is_none()
     }
 }
@@ -139,37 +139,37 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// Reads all RSS samples of a capture, in the order of time. Lines that cannot be read are skipped.
-pub fn read(folder: &Path) -> Vec<Look> {
+pub fn read(folder: &Path) -> Vec<RssSample> {
     let text = std::fs::read(folder.join(FILE)).unwrap_or_default();
     let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-    let mut looks: Vec<Look> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
-    looks.sort_by_key(|look| look.nanos);
-    let mut last: Option<Vec<ProcessLook>> = None;
-    looks.retain_mut(|look| {
-        if !look.is_close() {
-            look.processes = last.clone().unwrap_or_default();
+    let mut samples: Vec<RssSample> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    samples.sort_by_key(|sample| sample.nanos);
+    let mut last: Option<Vec<ProcessRssSample>> = None;
+    samples.retain_mut(|sample| {
+        if !sample.is_full() {
+            sample.processes = last.clone().unwrap_or_default();
         } else {
-            last = Some(look.processes.clone());
+            last = Some(sample.processes.clone());
         }
         last.is_some()
     });
-    looks
+    samples
 }
 
 /// Writes RSS samples.
 #[derive(Debug)]
-pub struct LookWriter {
+pub struct RssSampleWriter {
     path: PathBuf,
-    kept: Vec<Look>,
+    kept: Vec<RssSample>,
 }
 
 /// With more samples than this, half of them are dropped.
-const MOST_LOOKS: usize = 48;
+const MOST_SAMPLES: usize = 48;
 
-impl LookWriter {
+impl RssSampleWriter {
     /// A writer for the capture in `folder`; the first sample creates the file.
-    pub fn new(folder: &Path) -> LookWriter {
-        LookWriter {
+    pub fn new(folder: &Path) -> RssSampleWriter {
+        RssSampleWriter {
             path: folder.join(FILE),
             kept: Vec::new(),
         }
@@ -179,9 +179,9 @@ impl LookWriter {
     ///
     /// # Errors
     /// If the file cannot be written; the next one may succeed.
-    pub fn write(&mut self, look: Look) -> io::Result<()> {
-        self.kept.push(look);
-        if self.kept.len() > MOST_LOOKS {
+    pub fn write(&mut self, sample: RssSample) -> io::Result<()> {
+        self.kept.push(sample);
+        if self.kept.len() > MOST_SAMPLES {
             self.thin_out();
             return self.replace();
         }
@@ -191,9 +191,13 @@ impl LookWriter {
 
     /// Drops samples so that those left are spread over the time. The highest and the newest stay.
     fn thin_out(&mut self) {
-        let highest = self.kept.iter().max_by_key(|look| look.total).map(|look| look.nanos);
-        while self.kept.len() > MOST_LOOKS / 2 {
-            let nanos = |at: usize| self.kept.get(at).map_or(0, |look| look.nanos);
+        let highest = self
+            .kept
+            .iter()
+            .max_by_key(|sample| sample.total)
+            .map(|sample| sample.nanos);
+        while self.kept.len() > MOST_SAMPLES / 2 {
+            let nanos = |at: usize| self.kept.get(at).map_or(0, |sample| sample.nanos);
             // Drop the one that leaves the smallest gap.
             let gap = |at: &usize| nanos(at + 1).saturating_sub(at.checked_sub(1).map_or(0, nanos));
             let before_highest = |at: usize| Some(nanos(at + 1)) == highest;
@@ -201,7 +205,7 @@ impl LookWriter {
             let Some(at) = may_go.min_by_key(gap) else { break };
             let gone = self.kept.remove(at);
             // If the next one is unchanged, it takes over the processes. If it is coarse, it is dropped instead.
-            if gone.is_close() && self.kept.get(at).is_some_and(|next| !next.is_close()) {
+            if gone.is_full() && self.kept.get(at).is_some_and(|next| !next.is_full()) {
                 if let Some(next) = self.kept.get_mut(at).filter(|next| next.unchanged) {
                     (next.unchanged, next.processes) = (false, gone.processes);
                 } else {
@@ -215,15 +219,15 @@ impl LookWriter {
     fn replace(&self) -> io::Result<()> {
         let temporary = self.path.with_extension("jsonl.part");
         let mut file = File::create(&temporary)?;
-        for look in &self.kept {
-            file.write_all(&line(look)?)?;
+        for sample in &self.kept {
+            file.write_all(&line(sample)?)?;
         }
         std::fs::rename(&temporary, &self.path)
     }
 }
 
-fn line(look: &Look) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(look)?;
+fn line(sample: &RssSample) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(sample)?;
     line.push(b'\n');
     Ok(line)
 }
@@ -295,51 +299,51 @@ mod tests {
     }
 
     #[test]
-    fn many_looks_are_thinned_out_and_the_highest_stays() {
+    fn many_samples_are_thinned_out_and_the_highest_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = LookWriter::new(folder.path());
+        let mut writer = RssSampleWriter::new(folder.path());
         for step in 0..1000u64 {
             let total = if step == 333 { 9000 } else { step };
             writer
-                .write(Look {
+                .write(RssSample {
                     nanos: step * 100 + 1,
                     total,
                     unchanged: step % 10 != 0,
-                    processes: Vec::from_iter((step % 10 == 0).then(|| ProcessLook {
+                    processes: Vec::from_iter((step % 10 == 0).then(|| ProcessRssSample {
                         pid: step as u32 / 10,
-                        ..ProcessLook::default()
+                        ..ProcessRssSample::default()
                     })),
-                    ..Look::default()
+                    ..RssSample::default()
                 })
                 .unwrap();
         }
-        let looks = read(folder.path());
+        let samples = read(folder.path());
         assert!(
-            looks.len() <= MOST_LOOKS && looks.len() >= MOST_LOOKS / 2,
+            samples.len() <= MOST_SAMPLES && samples.len() >= MOST_SAMPLES / 2,
             "{}",
-            looks.len()
+            samples.len()
         );
-        assert!(looks.iter().any(|look| look.total == 9000));
-        assert_eq!(looks.last().map(|look| look.nanos), Some(99_901));
+        assert!(samples.iter().any(|sample| sample.total == 9000));
+        assert_eq!(samples.last().map(|sample| sample.nanos), Some(99_901));
         // What has not changed is what it was last.
         assert!(
-            looks
+            samples
                 .iter()
-                .all(|look| u64::from(look.processes[0].pid) == look.nanos / 1000)
+                .all(|sample| u64::from(sample.processes[0].pid) == sample.nanos / 1000)
         );
         // They cover the whole time.
-        assert!(looks.iter().any(|look| look.nanos < 30_000));
-        assert!(looks.windows(2).all(|pair| pair[1].nanos - pair[0].nanos < 30_000));
+        assert!(samples.iter().any(|sample| sample.nanos < 30_000));
+        assert!(samples.windows(2).all(|pair| pair[1].nanos - pair[0].nanos < 30_000));
     }
 
     #[test]
     fn a_line_that_was_cut_off_is_passed_over() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = LookWriter::new(folder.path());
+        let mut writer = RssSampleWriter::new(folder.path());
         writer
-            .write(Look {
+            .write(RssSample {
                 nanos: 5,
-                ..Look::default()
+                ..RssSample::default()
             })
             .unwrap();
         let mut file = OpenOptions::new().append(true).open(folder.path().join(FILE)).unwrap();
