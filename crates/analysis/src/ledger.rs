@@ -5,24 +5,24 @@
 //! memory are large blocks and mappings that the program made, or unexplained. Pages of a block that were never touched do
 //! not count.
 
+mod coarse;
 mod places;
 mod residency;
+mod survivors;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use deadweight_capture::rss_samples::{self, AreaKind, FileKind, MappedFile, ProcessRssSample, RssSample};
 use deadweight_capture::{Addr, MapKind};
 
-use self::places::{Place, Places};
+use self::coarse::from_coarse;
+use self::places::{Place, Places, raise};
 use self::residency::Residency;
+use self::survivors::{chosen_samples, survivors};
 use crate::Error;
-use crate::answer::ledger::{LedgerSample, Resident, Share, Survivors};
+use crate::answer::ledger::{LedgerSample, Resident, Share};
 use crate::read::Recordings;
 use crate::replay::{Process, Replay};
-
-/// Longest time that a process still exists after the end of its recording.
-const LONGEST_END_NANOS: u64 = 1_000_000_000;
 
 /// Joins a full sample with what is live now. `known` is false if it is no longer known what was live then.
 fn from_full(replay: &Replay, sample: &RssSample, known: bool) -> LedgerSample {
@@ -71,143 +71,6 @@ fn from_full(replay: &Replay, sample: &RssSample, known: bool) -> LedgerSample {
         unattributed: 0,
         survivors: Vec::new(),
     }
-}
-
-/// The small blocks that are live in the C library's heaps.
-fn survivors(replay: &Replay, sample: &RssSample) -> Vec<Survivors> {
-    let mut all = Vec::new();
-    for seen in &sample.processes {
-        let Some(process) = replay.running(seen.pid).and_then(|index| replay.process(index)) else {
-            continue;
-        };
-        let residency = Residency::new(seen);
-        let mut by_stack: BTreeMap<u32, Survivors> = BTreeMap::new();
-        for (Addr(addr), block) in process.blocks() {
-            let is_heap = || {
-                let area = residency.at(addr);
-                area.is_some_and(|area| matches!(area.kind(), AreaKind::Heap | AreaKind::MallocArena))
-            };
-            if block.allocator.is_python() || block.size >= places::SMALLEST_MAPPED || !is_heap() {
-                continue;
-            }
-            let sum = by_stack.entry(block.stack.0).or_insert(Survivors {
-                process: process.id(),
-                stack: block.stack,
-                blocks: 0.0,
-                bytes: 0.0,
-                recorded: 0,
-            });
-            let many = process.recording.weigh(block.size).milliblocks as f64 / 1000.0;
-            sum.blocks += many;
-            sum.bytes += many * Place::Heap.occupied(block.size) as f64;
-            sum.recorded += 1;
-        }
-        all.extend(by_stack.into_values());
-    }
-    all
-}
-
-/// Derives a coarse sample, which only has totals of each kind of resident memory, from the last full one. Growth of anonymous
-/// memory is attributed to what has become live since.
-fn from_coarse(replay: &Replay, sample: &RssSample, kinds: [u64; 4], base: &LedgerSample) -> LedgerSample {
-    let mut ledger = LedgerSample {
-        nanos: sample.nanos,
-        total: sample.total,
-        live: live_at(replay, sample, base),
-        is_coarse: true,
-        ..base.clone()
-    };
-    let grown = sample.total.saturating_sub(base.total);
-    if let Some(share) = ledger.processes.first_mut() {
-        share.bytes = share.bytes.saturating_add(grown);
-    }
-    let before = kinds_of(sample);
-    let more = |at: usize| {
-        kinds
-            .get(at)
-            .zip(before.get(at))
-            .map_or(0, |(now, before)| now.saturating_sub(*before))
-    };
-    let mut left = grown;
-    let mut take = |bytes: u64| {
-        let taken = bytes.min(left);
-        left -= taken;
-        taken
-    };
-    let (files, shared) = (take(more(1)), take(more(2)));
-    let of_kind = |kind: FileKind| move |file: &&mut MappedFile| file.kind == kind;
-    if let Some(file) = ledger.files.iter_mut().find(of_kind(FileKind::Data)) {
-        file.pss = file.pss.saturating_add(files);
-    }
-    if let Some(file) = ledger.files.iter_mut().find(of_kind(FileKind::Shared)) {
-        file.pss = file.pss.saturating_add(shared);
-    }
-    let has_data = ledger.files.iter().any(|file| file.kind == FileKind::Data);
-    if let Some(resident) = &mut ledger.resident {
-        let of_files = if has_data {
-            &mut resident.data_files
-        } else {
-            &mut resident.code_files
-        };
-        raise(of_files, files);
-        raise(&mut resident.shared, shared);
-        let ([python, native, mapped], [python_before, native_before, mapped_before]) = (ledger.live, base.live);
-        let not_python = native.saturating_add(mapped);
-        let not_python_before = native_before.saturating_add(mapped_before);
-        raise(&mut resident.python, take(python.saturating_sub(python_before)));
-        raise(&mut resident.native, take(not_python.saturating_sub(not_python_before)));
-        // The main heap is touched as it grows: what is not live there was freed.
-        raise(&mut resident.heap_slack, take(more(3)));
-        raise(&mut resident.unexplained, left);
-        ledger.unattributed = left;
-    }
-    ledger
-}
-
-/// What was live at a coarse sample. A process keeps its memory for some milliseconds after the end of its recording, while
-/// the kernel tears it down.
-fn live_at(replay: &Replay, sample: &RssSample, base: &LedgerSample) -> [u64; 3] {
-    let mut live = replay.tree().live_parts();
-    let largest = base.processes.first().map(|share| share.pid);
-    let ended = largest
-        .filter(|&pid| replay.running(pid).is_none())
-        .and_then(|pid| replay.ended(pid, sample.nanos.saturating_sub(LONGEST_END_NANOS), sample.nanos));
-    if let Some(process) = ended {
-        for (sum, part) in live.iter_mut().zip(process.live_parts()) {
-            *sum = sum.saturating_add(part);
-        }
-    }
-    live
-}
-
-/// Resident memory of a sample by kind: anonymous, files, shared, and the size of the main heap. Written pages of a private
-/// file mapping, which the kernel counts as anonymous, count as files here.
-fn kinds_of(sample: &RssSample) -> [u64; 4] {
-    let mut kinds = [0; 4];
-    let [anonymous, files, shared, heap] = &mut kinds;
-    for process in &sample.processes {
-        raise(anonymous, process.rest);
-        for area in &process.areas {
-            raise(anonymous, area.rss);
-            if area.kind == AreaKind::Heap {
-                raise(heap, area.end.saturating_sub(area.start));
-            }
-        }
-        for file in &process.files {
-            let of_kind = if file.kind == FileKind::Shared {
-                &mut *shared
-            } else {
-                &mut *files
-            };
-            raise(of_kind, file.rss);
-        }
-    }
-    kinds
-}
-
-/// Adds to a sum of amounts from the capture, which may be anything.
-fn raise(sum: &mut u64, bytes: u64) {
-    *sum = sum.saturating_add(bytes);
 }
 
 fn resident(replay: &Replay, sample: &RssSample) -> Resident {
@@ -335,26 +198,6 @@ fn live(owner: &Process, line: &[&Process], residency: &Residency<'_>, places: &
     }
 }
 
-/// The full samples at which survivors are counted: at 50 % and 75 % of the time that samples cover, and the last one.
-fn for_survivors(samples: &[RssSample]) -> Vec<usize> {
-    let is_full = |at: &usize| samples.get(*at).is_some_and(|sample| sample.kinds.is_none());
-    let close: Vec<usize> = (0..samples.len()).filter(is_full).collect();
-    let nanos = |at: &usize| samples.get(*at).map_or(0, |sample| sample.nanos);
-    let (Some(first), Some(last)) = (close.first(), close.last()) else {
-        return Vec::new();
-    };
-    let length = nanos(last).saturating_sub(nanos(first));
-    let mut chosen: Vec<usize> = [length / 2, length / 4 * 3, length]
-        .into_iter()
-        .filter_map(|after| {
-            let wanted = nanos(first).saturating_add(after);
-            close.iter().copied().min_by_key(|at| nanos(at).abs_diff(wanted))
-        })
-        .collect();
-    chosen.dedup();
-    chosen
-}
-
 /// Blocks that may be visited for samples other than the highest, the last and those at which survivors are counted.
 const MOST_VISITS: usize = 30_000_000;
 
@@ -373,7 +216,7 @@ pub(crate) fn each(
         .filter(|_| recordings.is_folded());
     let folded = folded.max().unwrap_or(0);
     let highest = samples.iter().map(|sample| sample.total).max();
-    let counted = for_survivors(&samples);
+    let counted = chosen_samples(&samples);
     let mut joined: Vec<LedgerSample> = Vec::with_capacity(samples.len());
     let mut visits = 0;
     for (at, sample) in samples.iter().enumerate() {

@@ -164,6 +164,11 @@ impl Places {
     }
 }
 
+/// Adds to a sum of amounts from the capture, which may be anything.
+pub(super) fn raise(sum: &mut u64, bytes: u64) {
+    *sum = sum.saturating_add(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ fn used(bytes: &[u8]) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 40 }))]
 
     #[test]
     fn every_prefix_yields_a_prefix_of_the_events(

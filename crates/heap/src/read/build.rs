@@ -172,7 +172,7 @@ fn nodes(
         add(NO_TYPE, 0, ROOT, *edges);
     }
     for block in resolver.blocks.nodes() {
-        let door = match block.allocator {
+        let domain = match block.allocator {
             Allocator::PyObject => PYTHON_BLOCK | OBJECT_DOMAIN,
             Allocator::PyMem => PYTHON_BLOCK,
             Allocator::Malloc | Allocator::Aligned => 0,
@@ -182,7 +182,7 @@ fn nodes(
         } else {
             0
         };
-        add(NO_TYPE, bytes, NATIVE | door, 0);
+        add(NO_TYPE, bytes, NATIVE | domain, 0);
     }
     for _ in 0..resolver.relays.len() {
         add(NO_TYPE, 0, NATIVE, 0);

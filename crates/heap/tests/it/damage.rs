@@ -129,11 +129,11 @@ fn arb_event() -> impl Strategy<Value = Event<'static>> {
         8 => object,
         16 => (addr.clone(), label, any::<bool>()).prop_map(|(to, label, counted)| Event::HeapEdge { to, label, counted }),
         4 => (addr.clone(), small.clone()).prop_map(|(to, offset)| Event::HeapWord { to, offset }),
-        4 => (addr, number.clone(), small.clone(), 0u8..4).prop_map(|(addr, size, stack, door)| Event::Alloc {
+        4 => (addr, number.clone(), small.clone(), 0u8..4).prop_map(|(addr, size, stack, domain)| Event::Alloc {
             addr,
             size,
             stack: StackId(stack),
-            allocator: Allocator::from_wire(door).unwrap(),
+            allocator: Allocator::from_wire(domain).unwrap(),
         }),
         1 => small.clone().prop_map(|name| Event::HeapRoot { kind: RootKind::Frame, name: StringId(name) }),
         1 => (small.clone(), text).prop_map(|(id, bytes)| Event::String { id: StringId(id), bytes }),
@@ -157,7 +157,7 @@ fn segment(events: &[Event<'_>]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 500 }))]
 
     #[test]
     fn no_order_of_events_is_too_much(events in prop::collection::vec(arb_event(), 0..200)) {
