@@ -14,9 +14,9 @@ use crate::{Analysis, Error, ProcessAnswer, StackAmounts};
 
 /// Replays a whole capture. If the program is still running, the answer is its state now.
 ///
-/// A process's live memory counts towards the tree until the process ends. A process that was killed leaves no event of its
-/// end: it counts until its last event, or until the last event of its descendants if that is later, since it was waiting for
-/// them. A process whose recording stopped or is damaged went on unrecorded, and counts to the end.
+/// A process's live memory counts towards the tree until the process ends. A process that was killed leaves no event of
+/// its end: it counts until its last event, or until the last event of its descendants if that is later, since it was
+/// waiting for them. A process whose recording stopped or is damaged went on unrecorded, and counts to the end.
 ///
 /// # Errors
 /// If nothing of it can be read, or a newer deadweight wrote it.

@@ -44,8 +44,8 @@ pub struct Level {
 pub struct Sample {
     /// All of it, in bytes.
     pub bytes: u64,
-    /// Bytes that the process had allocated until then, freed since or not: a measure of its progress that does not depend on
-    /// its speed. 0 in a fold of format version 2.
+    /// Bytes that the process had allocated until then, freed since or not: a measure of its progress that does not
+    /// depend on its speed. 0 in a fold of format version 2.
     pub allocated_bytes: u64,
     /// By stack, in the order of their ids. Stacks with less than 1/4096 (0.024 %) of `bytes` are left out.
     pub levels: Vec<Level>,

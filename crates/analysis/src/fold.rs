@@ -1,12 +1,12 @@
 //! Keeps the capture of a long run small.
 //!
-//! The supervisor calls [`Folder::poll`] while the program runs. When the capture has grown, the folder replays the events
-//! that were written since the last time, saves the state of the replay in `fold.dws`, and then removes the segments that it
-//! fully covers. `fold.dws` is replaced atomically and states for each process where reading continues, so fold and segments
-//! together hold every event exactly once, whenever the supervisor is killed.
+//! The supervisor calls [`Folder::poll`] while the program runs. When the capture has grown, the folder replays the
+//! events that were written since the last time, saves the state of the replay in `fold.dws`, and then removes the
+//! segments that it fully covers. `fold.dws` is replaced atomically and states for each process where reading
+//! continues, so fold and segments together hold every event exactly once, whenever the supervisor is killed.
 //!
-//! Processes go on writing while the folder reads, so it stops [`MARGIN_NANOS`] before the present: until then the events of
-//! all processes are in their files, and their order among processes is right.
+//! Processes go on writing while the folder reads, so it stops [`MARGIN_NANOS`] before the present: until then the
+//! events of all processes are in their files, and their order among processes is right.
 
 mod section;
 
@@ -63,8 +63,8 @@ impl Folder {
         }
     }
 
-    /// Folds if the capture has grown beyond half of its limit and a fold would make it smaller; `None` if nothing was to be
-    /// done. Call it about once a second.
+    /// Folds if the capture has grown beyond half of its limit and a fold would make it smaller; `None` if nothing was
+    /// to be done. Call it about once a second.
     ///
     /// # Errors
     /// If the capture cannot be read or the fold cannot be written; calling again later is fine.

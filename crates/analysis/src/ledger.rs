@@ -1,9 +1,9 @@
 //! What the resident memory of a process tree consisted of: each RSS sample of the supervisor is joined with what was live
 //! at that time.
 //!
-//! Resident pages of the C library's heaps and of pymalloc's arenas are live blocks or slack. Resident pages of other anonymous
-//! memory are large blocks and mappings that the program made, or unexplained. Pages of a block that were never touched do
-//! not count.
+//! Resident pages of the C library's heaps and of pymalloc's arenas are live blocks or slack. Resident pages of other
+//! anonymous memory are large blocks and mappings that the program made, or unexplained. Pages of a block that were
+//! never touched do not count.
 
 mod coarse;
 mod places;
@@ -118,7 +118,8 @@ fn resident(replay: &Replay, sample: &RssSample) -> Resident {
     all
 }
 
-/// The memory of one process by allocator. `own` is its recording, if there is one; `line` is that and its ancestors by fork.
+/// The memory of one process by allocator. `own` is its recording, if there is one; `line` is that and its ancestors by
+/// fork.
 fn of_process(own: Option<&Process>, line: &[&Process], sample: &ProcessRssSample) -> Places {
     let mut places = Places::default();
     let residency = Residency::new(sample);

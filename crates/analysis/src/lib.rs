@@ -1,6 +1,6 @@
 //! Replay of captured events: which memory was live at the peak, at the end, and ever.
 //!
-//! [`analyse`] reads a capture and gives an [`Analysis`]: plain data, by process and by stack. [`Folder`] keeps the
+//! [`analyse()`] reads a capture and gives an [`Analysis`]: plain data, by process and by stack. [`Folder`] keeps the
 //! capture of a running program small without changing what `analyse` will answer.
 //!
 //! # Constraints
@@ -10,8 +10,8 @@
 //!   [`Analysis::warnings`].
 //!
 //! # Where things are
-//! `read/` merges the events of all processes in the order of time into `replay/`, which knows what is live; `ledger/` joins
-//! that with the supervisor's RSS samples, `fold/` writes it down, and `answer/` is the result as plain data.
+//! `read/` merges the events of all processes in the order of time into `replay/`, which knows what is live; `ledger/`
+//! joins that with the supervisor's RSS samples, `fold/` writes it down, and `answer/` is the result as plain data.
 //!
 //! # What it does not do
 //! It does not round, rank, or judge: that is `deadweight-report`.

@@ -61,8 +61,8 @@ fn place<T>(values: &mut Vec<Option<T>>, id: u32, limit: usize, value: T) {
 }
 
 impl StackTree {
-    /// Ids from here on are taken for damage: writers count ids up, and a damaged id must not make the tree need more memory
-    /// than its definitions justify.
+    /// Ids from here on are taken for damage: writers count ids up, and a damaged id must not make the tree need more
+    /// memory than its definitions justify.
     pub(crate) fn id_limit(&self) -> usize {
         (1 << 20) + self.definitions.saturating_mul(4)
     }

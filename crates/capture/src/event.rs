@@ -145,8 +145,8 @@ pub enum Event<'a> {
         /// On `CLOCK_MONOTONIC`.
         nanos: u64,
     },
-    /// Folded: the highest heap of the whole tree so far (the sum of the three), and when. Written for each process with the
-    /// same values.
+    /// Folded: the highest heap of the whole tree so far (the sum of the three), and when. Written for each process
+    /// with the same values.
     TreePeak {
         /// Bytes in blocks of Python's object and mem domains.
         python_bytes: u64,
@@ -168,8 +168,8 @@ pub enum Event<'a> {
         /// Bytes of that chunk's payload that are folded already.
         consumed: u32,
     },
-    /// Folded: what was live from one stack at the end of the process. Only for processes that have ended; for others the fold
-    /// has the live blocks themselves.
+    /// Folded: what was live from one stack at the end of the process. Only for processes that have ended; for others
+    /// the fold has the live blocks themselves.
     Left {
         /// The stack.
         stack: StackId,
@@ -231,8 +231,8 @@ pub enum Event<'a> {
         /// UTF-8 text.
         text: &'a [u8],
     },
-    /// A snapshot of the heap was taken at this point of the process's events. Its files have this number, and what is live here
-    /// is what was live in it.
+    /// A snapshot of the heap was taken at this point of the process's events. Its files have this number, and what is
+    /// live here is what was live in it.
     Snapshot {
         /// Number of the snapshot in this incarnation, from 0.
         number: u32,

@@ -1,13 +1,13 @@
 //! The capture format: what the agent writes inside the user's process and what every analysis reads.
 //!
-//! A capture is a directory. Each recorded process owns a series of *segment* files; a segment is a header and a sequence of
-//! *chunks*; a chunk is a length, a checksum and *events*. [`wire`] defines the bytes; `docs/format.md` describes them for
-//! readers who do not read Rust.
+//! A capture is a directory. Each recorded process owns a series of *segment* files; a segment is a header and a
+//! sequence of *chunks*; a chunk is a length, a checksum and *events*. [`wire`] defines the bytes; `docs/format.md`
+//! describes them for readers who do not read Rust.
 //!
 //! # Constraints
 //! - The writing half ([`mod@write`]) runs inside `malloc`: no std, no allocation, no lock, no panic.
-//! - What was written before a SIGKILL is readable after it: a segment is a shared file mapping, and the length in a chunk's
-//!   header is raised only after the event is complete.
+//! - What was written before a SIGKILL is readable after it: a segment is a shared file mapping, and the length in a
+//!   chunk's header is raised only after the event is complete.
 //! - The reading half (`read`, feature `read`) never panics, whatever the bytes. A truncated tail is a state
 //!   ([`read::Tail`]), not an error.
 //! - Every definition states its id, so damage can lose a name but never swap two.

@@ -43,8 +43,8 @@ pub struct LineTable<'a> {
 }
 
 impl LineTable<'_> {
-    /// The line of the instruction at this byte offset; `None` if the compiler gave it no line, or the table ends before it. A
-    /// frame that has not started (offset -1) is at the first line.
+    /// The line of the instruction at this byte offset; `None` if the compiler gave it no line, or the table ends
+    /// before it. A frame that has not started (offset -1) is at the first line.
     pub fn line(&self, offset: i32) -> Option<u32> {
         let Ok(offset) = u64::try_from(offset) else {
             return Some(self.first_line);

@@ -1,9 +1,9 @@
 //! `looks.jsonl`: RSS samples. Each says what the resident memory of a run's processes consisted of at one time, as the
 //! supervisor read it from `/proc/PID/smaps` and `/proc/PID/pagemap`.
 //!
-//! One sample per line, each appended with one write, so the file is readable whenever its writer is killed. From time to time
-//! it is replaced by a shorter one: of a long run, samples spread over the whole time are kept, and always the highest and the
-//! newest one.
+//! One sample per line, each appended with one write, so the file is readable whenever its writer is killed. From time
+//! to time it is replaced by a shorter one: of a long run, samples spread over the whole time are kept, and always the
+//! highest and the newest one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -45,8 +45,8 @@ pub struct Area {
     pub pss: u64,
     /// Bytes of pages that no other process shares.
     pub uss: u64,
-    /// If only some of its pages are resident: their number by unit, as pairs of a number of units and the number of resident
-    /// pages in each of them.
+    /// If only some of its pages are resident: their number by unit, as pairs of a number of units and the number of
+    /// resident pages in each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<(u32, u32)>,
     /// Bytes of a unit of `runs`.
@@ -117,9 +117,9 @@ pub struct RssSample {
     /// Nothing has changed since the sample before: `processes` are those of that sample, and absent in the file.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unchanged: bool,
-    /// A coarse sample, of totals only, at a maximum that left no time for a full one: resident anonymous memory, pages of files,
-    /// shared memory, and the size of the C library's main heap. `processes` are those of the sample before, and absent in the
-    /// file.
+    /// A coarse sample, of totals only, at a maximum that left no time for a full one: resident anonymous memory, pages
+    /// of files, shared memory, and the size of the C library's main heap. `processes` are those of the sample before,
+    /// and absent in the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kinds: Option<[u64; 4]>,
     /// The processes.

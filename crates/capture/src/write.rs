@@ -131,8 +131,8 @@ impl<'a> SegmentWriter<'a> {
         store(self.bytes, wire::HEADER_STATE, &(state as u32).to_le_bytes());
     }
 
-    /// Address of the counter that other processes raise to request snapshots: a number of four bytes, aligned as the segment
-    /// is. `None` if there is no header.
+    /// Address of the counter that other processes raise to request snapshots: a number of four bytes, aligned as the
+    /// segment is. `None` if there is no header.
     #[inline(always)]
     pub fn asked_place(&self) -> Option<*const u8> {
         self.bytes.get(wire::HEADER_ASKED..).map(<[u8]>::as_ptr)

@@ -1,8 +1,9 @@
 //! The value of a context variable in a thread. It tells which task is running, if the program uses `contextvars`.
 //!
-//! A thread state points at its current `Context`, which has a hash trie of its variables (`Include/internal/pycore_hamt.h`).
-//! The trie is immutable: setting a variable makes a new one. So the thread itself may read it at any time, with or without
-//! the GIL. There are few variables, so the whole trie is searched and no hash is computed.
+//! A thread state points at its current `Context`, which has a hash trie of its variables
+//! (`Include/internal/pycore_hamt.h`). The trie is immutable: setting a variable makes a new one. So the thread itself
+//! may read it at any time, with or without the GIL. There are few variables, so the whole trie is searched and no hash
+//! is computed.
 
 use crate::{Layout, Memory, is_plausible};
 
@@ -27,8 +28,8 @@ const THREAD_WORDS: u64 = 64;
 pub struct ContextPlace(u16);
 
 impl ContextPlace {
-    /// Finds the place in the state of a thread in which the variable at `variable` has the value at `value` now. `mem` must
-    /// accept any address.
+    /// Finds the place in the state of a thread in which the variable at `variable` has the value at `value` now. `mem`
+    /// must accept any address.
     pub fn locate(mem: &impl Memory, layout: &Layout, state: u64, variable: u64, value: u64) -> Option<ContextPlace> {
         let offsets = (0..THREAD_WORDS).filter_map(|word| u16::try_from(word.checked_mul(8)?).ok());
         offsets

@@ -6,8 +6,9 @@
 //! | 3.11, 3.12 | `cframe`, `current_frame` | `prev_instr` | incomplete; from 3.12 the entry shims of C callers |
 //! | 3.13 to 3.15 | `current_frame` | `instr_ptr` | the same; the code pointer is tagged from 3.14 |
 //!
-//! A frame is **incomplete** until its instruction pointer reaches `_co_firsttraceable`: its cells and its generator are
-//! still being created. `sys._getframe` does not show such frames, nor does the walk, except for the innermost one. The trampoline that cleans up after `__init__` (3.13 on) can never become complete and is always hidden.
+//! A frame is **incomplete** until its instruction pointer reaches `_co_firsttraceable`: its cells and its generator
+//! are still being created. `sys._getframe` does not show such frames, nor does the walk, except for the innermost one.
+//! The trampoline that cleans up after `__init__` (3.13 on) can never become complete and is always hidden.
 
 use crate::layout::{FrameChain, FrameObjects, InterpreterFrames, Layout};
 use crate::memory::{Memory, field, is_plausible};

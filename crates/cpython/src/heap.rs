@@ -3,8 +3,8 @@
 //! # How the parts fit together
 //!
 //! 1. [`Interpreters::locate`] finds the interpreters, [`lists::tracked`] gives the objects that the collector tracks.
-//! 2. [`Known::resolve`] takes the addresses of exported types; [`TypeFacts::read`] reads once per type what its objects look
-//!    like. The caller keeps these facts in a table by the type's address.
+//! 2. [`Known::resolve`] takes the addresses of exported types; [`TypeFacts::read`] reads once per type what its
+//!    objects look like. The caller keeps these facts in a table by the type's address.
 //! 3. [`edges::named`] gives the references of one object with their names, [`size::shallow`] its size,
 //!    [`refcount::read`] its reference count.
 //! 4. [`threads::each`], [`threads::frames`] and [`variables::frame`] give what running code refers to.
@@ -13,9 +13,9 @@
 //!
 //! # Names and exactness
 //!
-//! The references are those that the objects hold, with names where possible. `tp_traverse` visits the same ones except for
-//! keys of dicts, the references of code objects and of links of `lru_cache` (whose types the collector does not know), weak
-//! references, and the strings of generators and functions.
+//! The references are those that the objects hold, with names where possible. `tp_traverse` visits the same ones except
+//! for keys of dicts, the references of code objects and of links of `lru_cache` (whose types the collector does not
+//! know), weak references, and the strings of generators and functions.
 
 pub mod edges;
 pub mod interpreters;

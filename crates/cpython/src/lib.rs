@@ -12,8 +12,8 @@
 //! * Usable inside `malloc`: `no_std`, no allocation, no lock, no system call, no panic, no `unsafe`.
 //! * Foreign bytes never cause a panic or an endless loop: every reader is bounded, and reports how it ended.
 //! * Every address is checked before it is followed ([`is_plausible`]): reading stops at null, low, misaligned and
-//!   non-canonical addresses. An address that passes may still be unmapped, so reading one's own process relies on the rules
-//!   below.
+//!   non-canonical addresses. An address that passes may still be unmapped, so reading one's own process relies on the
+//!   rules below.
 //! * All multi-byte values are little endian.
 //!
 //! # What the caller must ensure

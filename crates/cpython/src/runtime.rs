@@ -59,8 +59,8 @@ impl Runtime {
         mem.u64(self.finalizing) != Some(0)
     }
 
-    /// Address of the `PyInterpreterState` that was created last, which is the main one if it is the only one. `None` before
-    /// the first is created.
+    /// Address of the `PyInterpreterState` that was created last, which is the main one if it is the only one. `None`
+    /// before the first is created.
     #[inline]
     pub fn newest_interpreter<M: Memory>(&self, mem: &M) -> Option<u64> {
         mem.u64(self.interpreters_head).filter(|&addr| is_plausible(addr))

@@ -21,8 +21,8 @@ pub struct Text {
 
 /// Writes the `str` object at `object` (or an instance of a subclass) to `out` as UTF-8.
 ///
-/// Lossless except for surrogates, which become U+FFFD. What does not fit is cut off between two characters. `None` if it is
-/// not such an object, is longer than [`MAX_LEN`], or is a string of 3.9 to 3.11 that is not "ready".
+/// Lossless except for surrogates, which become U+FFFD. What does not fit is cut off between two characters. `None` if
+/// it is not such an object, is longer than [`MAX_LEN`], or is a string of 3.9 to 3.11 that is not "ready".
 pub fn utf8<M: Memory>(mem: &M, layout: &Layout, object: u64, out: &mut [u8]) -> Option<Text> {
     if !has_flag(mem, layout, object, UNICODE_SUBCLASS) {
         return None;

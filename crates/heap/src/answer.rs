@@ -110,8 +110,8 @@ pub struct Unexplained {
 pub struct Unowned {
     /// Where they were allocated.
     pub stack: StackId,
-    /// Their allocator domain. Blocks of `PyObject` may be objects to which nothing refers; all of the C library's functions
-    /// are `Malloc` here.
+    /// Their allocator domain. Blocks of `PyObject` may be objects to which nothing refers; all of the C library's
+    /// functions are `Malloc` here.
     pub allocator: Allocator,
     /// Known blocks; in a sampled run there are more.
     pub blocks: u64,

@@ -9,8 +9,8 @@ use crate::replay::Replay;
 /// Longest time that a process still exists after the end of its recording.
 const LONGEST_END_NANOS: u64 = 1_000_000_000;
 
-/// Derives a coarse sample, which only has totals of each kind of resident memory, from the last full one. Growth of anonymous
-/// memory is attributed to what has become live since.
+/// Derives a coarse sample, which only has totals of each kind of resident memory, from the last full one. Growth of
+/// anonymous memory is attributed to what has become live since.
 pub(super) fn from_coarse(replay: &Replay, sample: &RssSample, kinds: [u64; 4], base: &LedgerSample) -> LedgerSample {
     let mut ledger = LedgerSample {
         nanos: sample.nanos,

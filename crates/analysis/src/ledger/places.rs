@@ -34,8 +34,8 @@ impl Place {
         }
     }
 
-    /// Bytes that a block of `size` bytes occupies including its allocator's overhead. (glibc: a word in front, multiples of 16, at
-    /// least 32; pymalloc: multiples of 16, and 48 bytes at the head of each pool of 4 or 16 KiB.)
+    /// Bytes that a block of `size` bytes occupies including its allocator's overhead. (glibc: a word in front,
+    /// multiples of 16, at least 32; pymalloc: multiples of 16, and 48 bytes at the head of each pool of 4 or 16 KiB.)
     pub fn occupied(self, size: u64) -> u64 {
         match self {
             Place::Pymalloc => {
@@ -111,8 +111,8 @@ impl Places {
         self.variance += other.variance;
     }
 
-    /// Adds the part of the inherited blocks that a forked child has copied: its private pages beyond its own blocks, but no more
-    /// than it inherited. Without this, copied blocks of the parent would be called slack in the child.
+    /// Adds the part of the inherited blocks that a forked child has copied: its private pages beyond its own blocks,
+    /// but no more than it inherited. Without this, copied blocks of the parent would be called slack in the child.
     pub fn add_copies(&mut self, inherited: &Places, sample: &ProcessRssSample) {
         let mut own = [0.0; 4];
         for area in &sample.areas {
@@ -124,7 +124,8 @@ impl Places {
                 None => {}
             }
         }
-        // pymalloc's arenas lie in the same areas as large blocks: private pages are divided in proportion to resident ones.
+        // pymalloc's arenas lie in the same areas as large blocks: private pages are divided in proportion to resident
+        // ones.
         let [.., pymalloc, other] = &self.bytes;
         let both = (pymalloc.resident + other.resident).max(1.0);
         let arenas = own[3] * (pymalloc.resident / both).clamp(0.0, 1.0);
@@ -137,8 +138,8 @@ impl Places {
         }
     }
 
-    /// Writes the ledger of anonymous memory. Live bytes are estimates and may exceed the resident ones: then they are scaled
-    /// down to those.
+    /// Writes the ledger of anonymous memory. Live bytes are estimates and may exceed the resident ones: then they are
+    /// scaled down to those.
     pub fn settle(mut self, all: &mut Resident) {
         let [heap, arena, pymalloc, other] = &mut self.bytes;
         // If the estimate is too high in one of the C library's heaps, it is too low in another.

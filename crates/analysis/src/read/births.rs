@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use deadweight_capture::Event;
 use deadweight_capture::read::{Capture, ProcessId, segments};
 
-/// For each of the sorted `addresses` at which a block of the process was live when it took snapshot `number`, the time of
-/// its allocation, in nanoseconds of `CLOCK_MONOTONIC`. Blocks whose allocation was folded away or cannot be read are missing.
+/// For each of the sorted `addresses` at which a block of the process was live when it took snapshot `number`, the time
+/// of its allocation, in nanoseconds of `CLOCK_MONOTONIC`. Blocks whose allocation was folded away or cannot be read
+/// are missing.
 pub fn births(capture: &Capture, process: ProcessId, number: u32, addresses: &[u64]) -> BTreeMap<u64, u64> {
     let mut born = BTreeMap::new();
     let files = capture.processes().iter().find(|files| files.process == process);

@@ -163,8 +163,8 @@ impl Recordings {
         Ok(false)
     }
 
-    /// Replays all events up to `until` in the order of time, ties by process id. `drained` is called for each stream without
-    /// further events.
+    /// Replays all events up to `until` in the order of time, ties by process id. `drained` is called for each stream
+    /// without further events.
     pub fn run(&mut self, until: u64, mut drained: impl FnMut(&mut Replay, &[Stream], usize)) -> Result<(), Error> {
         let streams = self.streams.iter().enumerate();
         let mut heap: BinaryHeap<_> = streams

@@ -1,8 +1,8 @@
 //! What was live over time, by stack, in bounded memory.
 //!
-//! Samples are taken at equal intervals of the process's own time. When there are [`MOST_SAMPLES`], every other one is dropped
-//! and the interval doubles, so a run of any length keeps between 64 and 128 of them. A sample costs one pass over the
-//! stacks, and each doubling of the run's length costs about [`MOST_SAMPLES`] / 2 samples.
+//! Samples are taken at equal intervals of the process's own time. When there are [`MOST_SAMPLES`], every other one is
+//! dropped and the interval doubles, so a run of any length keeps between 64 and 128 of them. A sample costs one pass
+//! over the stacks, and each doubling of the run's length costs about [`MOST_SAMPLES`] / 2 samples.
 
 use deadweight_capture::StackId;
 

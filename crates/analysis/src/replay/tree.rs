@@ -1,11 +1,11 @@
 //! The heap of all processes together, and its peak.
 //!
-//! At each new maximum one would like to copy what is live from every stack. That would cost a pass over all stacks for each
-//! allocation while the heap grows. Instead, nothing is copied at the peak. When the heap first changes without exceeding
-//! the peak, the peak is *departed* and a new epoch begins. A stack that changes for the first time in an epoch first saves
-//! what is live from it, which is what was live at the peak; for a stack that has not changed, that is still live. So each
-//! event costs a few additions, however many stacks there are.
-//! (The idea is that of memray's `HighWaterMarkAggregator`.)
+//! At each new maximum one would like to copy what is live from every stack. That would cost a pass over all stacks for
+//! each allocation while the heap grows. Instead, nothing is copied at the peak. When the heap first changes without
+//! exceeding the peak, the peak is *departed* and a new epoch begins. A stack that changes for the first time in an
+//! epoch first saves what is live from it, which is what was live at the peak; for a stack that has not changed, that
+//! is still live. So each event costs a few additions, however many stacks there are. (The idea is that of memray's
+//! `HighWaterMarkAggregator`.)
 
 use crate::replay::weight::Weight;
 

@@ -29,8 +29,8 @@ pub enum Frame {
 
 /// Sums over one stack, written when a long run's finished events are folded.
 ///
-/// Blocks are counted in thousandths: in a sampled run a recorded block stands for a fractional number of blocks, and sums of
-/// rounded numbers would depend on where the run was folded.
+/// Blocks are counted in thousandths: in a sampled run a recorded block stands for a fractional number of blocks, and
+/// sums of rounded numbers would depend on where the run was folded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct StackTotals {
     /// The stack.

@@ -47,8 +47,8 @@ pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Result<Segment<'_>, Error>
 }
 
 impl<'a> Segment<'a> {
-    /// Checks the header at the start of `bytes`. Bytes after the segment are ignored; a truncated segment is read as far as it
-    /// goes.
+    /// Checks the header at the start of `bytes`. Bytes after the segment are ignored; a truncated segment is read as
+    /// far as it goes.
     ///
     /// # Errors
     /// If the header is not one, is damaged, or is of a newer version.

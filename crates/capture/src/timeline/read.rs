@@ -11,8 +11,8 @@ use crate::Error;
 const LONGEST_LINE: u64 = 1 << 20;
 
 impl Timeline {
-    /// Reads a capture's timeline; `None` if it has none. Damaged lines are counted and left out. An incomplete last line is not
-    /// damage: its writer was killed, or is still writing it.
+    /// Reads a capture's timeline; `None` if it has none. Damaged lines are counted and left out. An incomplete last
+    /// line is not damage: its writer was killed, or is still writing it.
     ///
     /// # Errors
     /// If the file cannot be read or belongs to a newer version.

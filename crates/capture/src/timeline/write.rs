@@ -24,8 +24,9 @@ const LONGEST_ARGV: usize = 400;
 
 /// Writes a timeline and keeps it in memory, both bounded: at most a few MiB.
 ///
-/// Each record is appended with one write. When there are too many points, of neighbouring older points only the highest
-/// stays, and the file is replaced by renaming. So the highest total is never lost; each process's own peak is in its record.
+/// Each record is appended with one write. When there are too many points, of neighbouring older points only the
+/// highest stays, and the file is replaced by renaming. So the highest total is never lost; each process's own peak is
+/// in its record.
 #[derive(Debug)]
 pub struct TimelineWriter {
     path: PathBuf,

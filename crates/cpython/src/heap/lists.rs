@@ -33,8 +33,8 @@ pub fn is_collecting<M: Memory>(mem: &M, layout: &Layout, gc: u64) -> bool {
     mem.u32(gc.wrapping_add(layout.heap.gc.collecting.into())) != Some(0)
 }
 
-/// The counts by which the collector decides on a full collection. It runs one when the objects that have survived the younger
-/// generations since exceed a quarter of those that survived the last full collection.
+/// The counts by which the collector decides on a full collection. It runs one when the objects that have survived the
+/// younger generations since exceed a quarter of those that survived the last full collection.
 ///
 /// Source: CPython 3.9 to 3.13, `gc_collect_generations` (Modules/gcmodule.c, Python/gc.c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,8 @@ pub fn is_tracked<M: Memory>(mem: &M, object: u64) -> bool {
     mem.u64(object.wrapping_sub(GC_HEADER)).is_some_and(|next| next != 0)
 }
 
-/// Gives each tracked object to `each`, frozen ones last, until it stops the enumeration. `gc` comes from [`Interpreters::gc`].
+/// Gives each tracked object to `each`, frozen ones last, until it stops the enumeration. `gc` comes from
+/// [`Interpreters::gc`].
 ///
 /// Each link is checked against the link back.
 ///

@@ -177,7 +177,8 @@ pub enum RuntimeLayout {
     DebugOffsets(Fields<u16>),
 }
 
-/// The entries of `_Py_DebugOffsets`: one value for each entry that is used: its position inside the table (`u16`), or what it holds (`u64`). Bytes.
+/// The entries of `_Py_DebugOffsets`: one value for each entry that is used: its position inside the table (`u16`), or
+/// what it holds (`u64`). Bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // The fields are named for what they hold; a sentence each would repeat the names.
 pub struct Fields<T> {

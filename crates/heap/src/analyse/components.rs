@@ -6,8 +6,8 @@ use crate::graph::Graph;
 
 const UNSEEN: u32 = u32::MAX;
 
-/// The components that no other component of the same reachability refers to, in the order of their smallest nodes; the nodes
-/// of each are sorted.
+/// The components that no other component of the same reachability refers to, in the order of their smallest nodes; the
+/// nodes of each are sorted.
 pub(crate) fn sources(graph: &Graph, reachability: &[Reachability], state: Reachability) -> Vec<Vec<u32>> {
     let nodes: Vec<u32> = (0..graph.len() as u32)
         .filter(|&node| reachability[node as usize] == state)

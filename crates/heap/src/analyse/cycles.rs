@@ -1,8 +1,9 @@
 //! Unreachable memory by the cycle that keeps it alive.
 //!
-//! Unreachable memory is divided by *garbage component*: a strongly connected component that no other unreachable object
-//! refers to, with everything that only it holds. Its *principal* is the member that retains most, if possible one whose type
-//! is the program's or a library's; the component is described by the shortest cycle through its principal.
+//! Unreachable memory is divided by *garbage component*: a strongly connected component that no other unreachable
+//! object refers to, with everything that only it holds. Its *principal* is the member that retains most, if possible
+//! one whose type is the program's or a library's; the component is described by the shortest cycle through its
+//! principal.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,8 +1,8 @@
 //! Immediate dominators with Semi-NCA (Georgiadis 2005), without recursion.
 //!
-//! A node dominates another if every path from the root to the other goes through it: without it, the other would be freed.
-//! A reference from garbage keeps nothing alive, so edges between nodes of different reachability do not count. The nodes of
-//! each reachability are below virtual nodes of their own, and these below one root.
+//! A node dominates another if every path from the root to the other goes through it: without it, the other would be
+//! freed. A reference from garbage keeps nothing alive, so edges between nodes of different reachability do not count.
+//! The nodes of each reachability are below virtual nodes of their own, and these below one root.
 
 use crate::analyse::reach::Reachability;
 use crate::graph::Graph;
@@ -46,8 +46,8 @@ impl VirtualNodes {
     }
 }
 
-/// Immediate dominators. Nodes are numbered in the order of a depth-first search: a dominator has a smaller number than what
-/// it dominates, and the root has 0.
+/// Immediate dominators. Nodes are numbered in the order of a depth-first search: a dominator has a smaller number than
+/// what it dominates, and the root has 0.
 #[derive(Debug)]
 pub(crate) struct Dominators {
     /// The graph's (or the virtual) node of each number.

@@ -241,8 +241,8 @@ fn holds(graph: &Graph, tree: &DominatorTree, place: u32) -> Option<Found> {
     })
 }
 
-/// A holder of so many small objects that their types do not matter. Its elements are those of the type that retains most; if
-/// no type retains half, only types to which the container itself refers are considered.
+/// A holder of so many small objects that their types do not matter. Its elements are those of the type that retains
+/// most; if no type retains half, only types to which the container itself refers are considered.
 fn many_kinds(
     graph: &Graph,
     tree: &DominatorTree,
@@ -330,8 +330,8 @@ fn joint(graph: &Graph, tree: &DominatorTree, place: u32, least: u64, found: &mu
     others
 }
 
-/// Whether a node holds the program's names rather than elements: a root, a module, a class, or a dictionary whose values are
-/// mostly functions, classes or modules.
+/// Whether a node holds the program's names rather than elements: a root, a module, a class, or a dictionary whose
+/// values are mostly functions, classes or modules.
 pub(crate) fn is_namespace(graph: &Graph, node: u32) -> bool {
     if graph.root(node).is_some() || matches!(graph.type_name(node), "module" | "type") {
         return true;

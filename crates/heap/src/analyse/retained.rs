@@ -99,8 +99,8 @@ impl DominatorTree {
         &self.children[self.starts[place as usize] as usize..self.starts[place as usize + 1] as usize]
     }
 
-    /// For each place of the tree the group of its nearest ancestor among `heads`, itself included; `u32::MAX` if it has none.
-    /// `heads` are places and the numbers of their groups.
+    /// For each place of the tree the group of its nearest ancestor among `heads`, itself included; `u32::MAX` if it
+    /// has none. `heads` are places and the numbers of their groups.
     pub fn nearest(&self, heads: impl Iterator<Item = (u32, u32)>) -> Vec<u32> {
         let mut nearest = vec![u32::MAX; self.order.len()];
         for (place, group) in heads {
@@ -114,8 +114,8 @@ impl DominatorTree {
         nearest
     }
 
-    /// What the objects of each type retain together, by the type's number: an object that another one of its type retains adds
-    /// nothing. `parts` are places that count for another type as well.
+    /// What the objects of each type retain together, by the type's number: an object that another one of its type
+    /// retains adds nothing. `parts` are places that count for another type as well.
     pub fn retained_by_type(&self, graph: &Graph, parts: &FxHashMap<u32, u32>) -> Vec<Split> {
         let types = graph.names.type_count();
         let (mut open, mut sums) = (vec![0u32; types], vec![Split::default(); types]);

@@ -1,8 +1,8 @@
 //! Where the memory is that some objects retain: the heavy branches of the dominator tree below them, merged if the path to
 //! them reads the same.
 //!
-//! A branch is followed as long as one child retains most of what its parent does, so that a data frame's megabytes are shown
-//! at `._mgr.blocks[0].values` and not at the manager. It ends at an object: native blocks count for the object.
+//! A branch is followed as long as one child retains most of what its parent does, so that a data frame's megabytes are
+//! shown at `._mgr.blocks[0].values` and not at the manager. It ends at an object: native blocks count for the object.
 
 use std::cmp::Reverse;
 
@@ -33,8 +33,8 @@ pub(crate) struct Tails {
 }
 
 impl Tails {
-    /// Adds what the node retains. If it is an attribute dictionary, its owner is given with it. `skips` says which nodes are
-    /// left out.
+    /// Adds what the node retains. If it is an attribute dictionary, its owner is given with it. `skips` says which
+    /// nodes are left out.
     pub fn add(
         &mut self,
         graph: &Graph,

@@ -29,8 +29,8 @@ struct Gathered {
 }
 
 impl Heap {
-    /// The cycles of unreachable objects with their parts: first those that the collector would free, then those that it never
-    /// will; of each at most `most`, the heaviest first.
+    /// The cycles of unreachable objects with their parts: first those that the collector would free, then those that
+    /// it never will; of each at most `most`, the heaviest first.
     pub fn cycles(&self, most: usize) -> Vec<CycleAnswer> {
         let mut answers = Vec::new();
         for (components, freeable) in [(&self.garbage, true), (&self.hidden, false)] {

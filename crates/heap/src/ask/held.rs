@@ -1,8 +1,8 @@
 //! The objects of a type: how many there are, on which paths they are held, and where their memory is.
 //!
-//! Paths are merged: two objects are reached in the same way if types and edges from the root are the same, apart from indices
-//! and from keys of large dictionaries. The way to a node is the way to the node before it and one more step, so each
-//! distinct way gets a number, and every node is numbered at most once.
+//! Paths are merged: two objects are reached in the same way if types and edges from the root are the same, apart from
+//! indices and from keys of large dictionaries. The way to a node is the way to the node before it and one more step,
+//! so each distinct way gets a number, and every node is numbered at most once.
 
 use std::cmp::Reverse;
 
@@ -128,8 +128,8 @@ impl Heap {
         })
     }
 
-    /// The attribute dictionaries that are members of a garbage component, with their owners: no member of a component dominates
-    /// another one, so an owner does not retain its own attribute dictionary there.
+    /// The attribute dictionaries that are members of a garbage component, with their owners: no member of a component
+    /// dominates another one, so an owner does not retain its own attribute dictionary there.
     pub(crate) fn dicts_beside(&self) -> FxHashMap<u32, u32> {
         let mut dicts = FxHashMap::default();
         for component in self.garbage.iter().chain(&self.hidden) {

@@ -24,8 +24,8 @@ pub struct NoObject {
 const TAILS: usize = 6;
 
 impl Heap {
-    /// Everything about the object that begins at an address, or else about the known block that begins there. Each list has
-    /// at most `most` entries.
+    /// Everything about the object that begins at an address, or else about the known block that begins there. Each
+    /// list has at most `most` entries.
     ///
     /// # Errors
     /// If there is none.

@@ -9,8 +9,8 @@ const MOST_NEAR: usize = 5;
 const LEAST_ALIKE: f64 = 0.75;
 
 impl Heap {
-    /// Numbers of the types that are meant by `asked`: the type with this full name, or else all types whose names end with it
-    /// (`DataFrame`, `frame.DataFrame`).
+    /// Numbers of the types that are meant by `asked`: the type with this full name, or else all types whose names end
+    /// with it (`DataFrame`, `frame.DataFrame`).
     ///
     /// # Errors
     /// If there is none: similar names, the most similar one first.

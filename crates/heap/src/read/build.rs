@@ -4,9 +4,9 @@
 //! - A block in which an object begins is that object's own memory. It tells where the object was allocated and adds no
 //!   bytes, since the object states its size itself.
 //! - A block of Python's object or mem domain to which a word in an object points is a buffer of that object. If the
-//!   object's stated size has room for it (the array of a list), it is counted there; otherwise it is a node of its own (the
-//!   buffer of an `array.array`, whose stated size does not include it). A buffer to which no word points is matched to an
-//!   object by size (`buffers`).
+//!   object's stated size has room for it (the array of a list), it is counted there; otherwise it is a node of its own
+//!   (the buffer of an `array.array`, whose stated size does not include it). A buffer to which no word points is
+//!   matched to an object by size (`buffers`).
 //! - Every other block is a node, and a word that points anywhere into it is a reference. Words in blocks are followed too.
 //! - In a sampled run an object and a native block may hold the same address, at which no block is known: the owner of a C
 //!   structure and the structure's parts do. Then the block belongs to the object, and a *relay* stands for the address.

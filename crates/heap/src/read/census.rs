@@ -10,8 +10,8 @@ use crate::read::events::{BlockRecord, ObjectRecord, Source, Sources, each_event
 use crate::read::leaves::Leaf;
 use crate::read::weight::{LARGEST_SIZE, Recording};
 
-/// Memory that the analysis needs, in bytes: of a leaf beside its record, of a node, of an edge, and the rest. Measured with
-/// bench/heap.py and with programs full of lists, instances, cycles or numbers.
+/// Memory that the analysis needs, in bytes: of a leaf beside its record, of a node, of an edge, and the rest. Measured
+/// with bench/heap.py and with programs full of lists, instances, cycles or numbers.
 const LEAF_FOLDING: u64 = 24;
 const NODE: u64 = 72;
 const EDGE: u64 = 20;
@@ -81,8 +81,8 @@ impl Census {
         (objects + self.block_words.len() * size_of::<(u64, u64)>()) as u64
     }
 
-    /// Bytes that the analysis will need at its peak, computed from its arrays: either now, while leaves are folded, or later,
-    /// for the dominators of the nodes that remain.
+    /// Bytes that the analysis will need at its peak, computed from its arrays: either now, while leaves are folded, or
+    /// later, for the dominators of the nodes that remain.
     fn needs(&self) -> u64 {
         let nodes = (self.objects.len() + self.roots.len() + self.blocks.len()) as u64;
         let edges: u64 = self.objects.iter().map(|object| u64::from(object.edges)).sum();

@@ -1,10 +1,11 @@
 //! Objects that need no node of their own: most objects of a large heap are numbers and strings that refer to nothing.
 //!
-//! A *leaf* refers to nothing, is not tracked by the collector, has a reference count of 1, and is not an object of native code
-//! that may keep references where they cannot be seen. If a single object refers to it, nothing else can hold it, so it
-//! shares that object's fate. Therefore the leaves of one type that an object refers to become one node that stands for all
-//! of them (from [`FEWEST_NODE`] leaves or [`SMALLEST_NODE`] bytes on), or are counted in the object itself. Answers about
-//! holders, cycles and garbage stay the same, and the analysis needs a third of the memory.
+//! A *leaf* refers to nothing, is not tracked by the collector, has a reference count of 1, and is not an object of
+//! native code that may keep references where they cannot be seen. If a single object refers to it, nothing else can
+//! hold it, so it shares that object's fate. Therefore the leaves of one type that an object refers to become one node
+//! that stands for all of them (from [`FEWEST_NODE`] leaves or [`SMALLEST_NODE`] bytes on), or are counted in the
+//! object itself. Answers about holders, cycles and garbage stay the same, and the analysis needs a third of the
+//! memory.
 
 use deadweight_capture::read::HeapFiles;
 use deadweight_capture::{EdgeLabel, Event};
@@ -101,8 +102,8 @@ pub(crate) struct Folded {
 }
 
 impl Leaves {
-    /// `objects` must be sorted by address. An address among them is not a leaf's: a damaged snapshot may name an object twice,
-    /// once in the form of a leaf, and each address must belong to one node.
+    /// `objects` must be sorted by address. An address among them is not a leaf's: a damaged snapshot may name an
+    /// object twice, once in the form of a leaf, and each address must belong to one node.
     pub fn new(mut list: Vec<Leaf>, objects: &[ObjectRecord]) -> Leaves {
         if !list.is_sorted_by_key(|leaf| leaf.addr) {
             list.sort_unstable_by_key(|leaf| leaf.addr);
@@ -128,7 +129,8 @@ impl Leaves {
         Some((run.start + at) as u32)
     }
 
-    /// Folds what can be folded. `objects`, sorted, lose their edges to folded leaves, and the other leaves are added to them.
+    /// Folds what can be folded. `objects`, sorted, lose their edges to folded leaves, and the other leaves are added
+    /// to them.
     ///
     /// # Errors
     /// See [`each_event`].

@@ -31,9 +31,9 @@ pub(super) enum Place {
     Buffer(usize),
 }
 
-/// Whether a word that looks like an address deep inside a block is rather a 32-bit number below 65,536, such as the flags of
-/// a regular expression, next to four bytes of padding that still hold the upper half of an old address. Of true addresses
-/// 0.0015 % look like that.
+/// Whether a word that looks like an address deep inside a block is rather a 32-bit number below 65,536, such as the
+/// flags of a regular expression, next to four bytes of padding that still hold the upper half of an old address. Of
+/// true addresses 0.0015 % look like that.
 fn is_half_a_number(word: u64, block: &Block) -> bool {
     word as u32 <= u32::from(u16::MAX) && word.wrapping_sub(block.addr) >= START_OF_BLOCK
 }
@@ -66,8 +66,8 @@ impl Resolver {
         }
     }
 
-    /// Removes the edges that lead from blocks that were not recorded to objects, directly or through other blocks: such memory
-    /// may hold stale addresses, and an object that nothing uses would look alive because of one.
+    /// Removes the edges that lead from blocks that were not recorded to objects, directly or through other blocks:
+    /// such memory may hold stale addresses, and an object that nothing uses would look alive because of one.
     fn part_from_objects(&self, edges: &mut Vec<(u32, u32)>, first_block: u32) {
         let chunks: FxHashSet<u32> = self
             .blocks

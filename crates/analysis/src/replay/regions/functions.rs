@@ -1,8 +1,9 @@
 //! Functions that are treated as regions: what is allocated while the function is on the stack is allocated inside it.
 //!
-//! Calls and returns are not recorded. The region is entered at the first allocation with the function on the stack, and left
-//! at the next allocation without it whose stack has the same outermost code, which nearly always means the same thread. So
-//! times are as coarse as the recorded allocations, and calls that closely follow each other count as one.
+//! Calls and returns are not recorded. The region is entered at the first allocation with the function on the stack,
+//! and left at the next allocation without it whose stack has the same outermost code, which nearly always means the
+//! same thread. So times are as coarse as the recorded allocations, and calls that closely follow each other count as
+//! one.
 
 use deadweight_capture::{CodeId, StackId};
 

@@ -1,8 +1,8 @@
 //! Regions that may be open at the same time, and what each of them allocates and frees.
 //!
-//! A block belongs to the region that was current (*marked*) when it was allocated and to all regions around that one, until
-//! it is freed, by whatever code. So regions of different threads and tasks do not mix although they are open at the same
-//! time. Only the peak of the process's heap is common to all open regions.
+//! A block belongs to the region that was current (*marked*) when it was allocated and to all regions around that one,
+//! until it is freed, by whatever code. So regions of different threads and tasks do not mix although they are open at
+//! the same time. Only the peak of the process's heap is common to all open regions.
 
 use std::collections::BTreeMap;
 
