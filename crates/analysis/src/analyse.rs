@@ -1,22 +1,22 @@
-//! From a capture to the answer.
+//! Replays a capture and gives the answer.
 
 use std::collections::HashSet;
 
 use deadweight_capture::StackId;
 use deadweight_capture::read::{Capture, Tail};
 
-use crate::moment::{self, Moment};
-use crate::recordings::Recordings;
-use crate::region;
-use crate::replay::{Process, Replay, Tree};
-use crate::stream::{Reading, Stream};
+use crate::answer::ledger::LedgerSample;
+use crate::ledger;
+use crate::read::Recordings;
+use crate::read::{Reading, Stream};
+use crate::replay::{self, Process, Replay, Tree};
 use crate::{Analysis, Error, ProcessAnswer, StackAmounts};
 
-/// Replays a whole capture. Of a program that still runs, it is the state of this moment.
+/// Replays a whole capture. If the program is still running, the answer is its state now.
 ///
-/// What a process had live counts for the tree until the process ended. The end of a process that was killed is not
-/// in its events: it counts until its last event, or until the last event of its descendants, if that is later (it
-/// waited for them). A process whose recording stopped or is damaged went on unseen, and counts to the end.
+/// A process's live memory counts towards the tree until the process ends. A process that was killed leaves no event of
+/// its end: it counts until its last event, or until the last event of its descendants if that is later, since it was
+/// waiting for them. A process whose recording stopped or is damaged went on unrecorded, and counts to the end.
 ///
 /// # Errors
 /// If nothing of it can be read, or a newer deadweight wrote it.
@@ -24,14 +24,14 @@ pub fn analyse(capture: &Capture) -> Result<Analysis, Error> {
     analyse_with(capture, &[])
 }
 
-/// As [`analyse`], with functions (`module:function` each) that are treated as regions beside those that were named when
-/// the run was started. What was folded away before does not count for them.
+/// As [`analyse`], with functions (`module:function` each) that are treated as regions in addition to those that were named
+/// when the run was started. They do not see what was folded away before.
 ///
 /// # Errors
 /// As [`analyse`].
 pub fn analyse_with(capture: &Capture, functions: &[String]) -> Result<Analysis, Error> {
     let (mut recordings, mut moments) = read(capture, functions)?;
-    // A supervisor may fold segments away while they are read; the new fold has what was in them.
+    // A supervisor may fold segments away while they are being read. Then the new fold has their contents.
     for _ in 0..2 {
         if !recordings.streams.iter().any(|stream| stream.vanished) {
             break;
@@ -49,32 +49,32 @@ pub fn analyse_with(capture: &Capture, functions: &[String]) -> Result<Analysis,
     })
 }
 
-fn read(capture: &Capture, functions: &[String]) -> Result<(Recordings, Vec<Moment>), Error> {
-    // A capture without a manifest can be analysed, but not one of a newer version.
+fn read(capture: &Capture, functions: &[String]) -> Result<(Recordings, Vec<LedgerSample>), Error> {
+    // A capture without a manifest can be analysed, one of a newer version cannot.
     if let Err(newer @ deadweight_capture::Error::NewerVersion { .. }) = capture.manifest() {
         return Err(newer.into());
     }
-    let mut recordings = Recordings::new(Reading::Finished, region::functions(capture, functions));
+    let mut recordings = Recordings::new(Reading::Finished, replay::functions(capture, functions));
     if let Some(fold) = capture.fold() {
         recordings.load_fold(fold)?;
     }
     recordings.add(capture)?;
-    let mut kin = Kin::default();
-    let moments = moment::each(capture.folder(), &mut recordings, |recordings, until| {
-        Ok(recordings.run(until, |replay, streams, at| kin.drained(replay, streams, at))?)
+    let mut liveness = LivenessTracker::default();
+    let moments = ledger::each(capture.folder(), &mut recordings, |recordings, until| {
+        Ok(recordings.run(until, |replay, streams, at| liveness.drained(replay, streams, at))?)
     })?;
-    recordings.run(u64::MAX, |replay, streams, at| kin.drained(replay, streams, at))?;
+    recordings.run(u64::MAX, |replay, streams, at| liveness.drained(replay, streams, at))?;
     Ok((recordings, moments))
 }
 
-/// Who still has living descendants.
+/// Keeps processes that have no events left in the tree as long as they have running descendants.
 #[derive(Debug, Default)]
-struct Kin {
-    /// Streams with nothing more, which wait for their descendants.
+struct LivenessTracker {
+    /// Streams without events left, whose processes wait for their descendants.
     waiting: Vec<usize>,
 }
 
-impl Kin {
+impl LivenessTracker {
     fn drained(&mut self, replay: &mut Replay, streams: &[Stream], at: usize) {
         let Some(stream) = streams.get(at) else { return };
         let damaged = matches!(stream.tail, Tail::CutOff { .. });
@@ -107,7 +107,7 @@ fn ancestors_of_active(streams: &[Stream]) -> HashSet<u32> {
     let mut ancestors = HashSet::new();
     for stream in streams.iter().filter(|stream| !stream.drained) {
         let mut next = stream.parent;
-        // Each pid is entered once, so a circle of parents ends.
+        // Each pid is inserted once, so a cycle of parents ends.
         while ancestors.insert(next) {
             let Some(&parent) = parents.get(&next) else { break };
             next = parent;
@@ -131,7 +131,7 @@ fn answer(recordings: Recordings) -> Analysis {
         .map(|process| process.recording.interval_bytes)
         .find(|&interval| interval > 0);
     let mut answers = Vec::with_capacity(processes.len());
-    // A stream's place is its process's.
+    // Streams and processes have the same order.
     for (process, stream) in processes.into_iter().zip(&streams) {
         let answer = process_answer(process, stream, &tree, &mut warnings);
         answers.push(answer);
@@ -151,7 +151,7 @@ fn process_answer(mut process: Process, stream: &Stream, tree: &Tree, warnings: 
     process.stacks.resolve();
     let gone = process.is_gone();
     let native = process.native();
-    let mut at_tree_peak = crate::weight::Weight::default();
+    let mut at_tree_peak = crate::replay::weight::Weight::default();
     let mut amounts: Vec<StackAmounts> = process
         .cells()
         .iter()
@@ -174,7 +174,7 @@ fn process_answer(mut process: Process, stream: &Stream, tree: &Tree, warnings: 
     let last = process.nanos();
     let first = process.first_nanos.unwrap_or(last);
     let regions = std::mem::take(&mut process.regions).answer(last, &process.stacks);
-    warnings.append(&mut process.says.warnings);
+    warnings.append(&mut process.metadata.warnings);
     warnings.extend(stream.warnings.iter().cloned());
     if let Some(why) = stream.state.stopped_because() {
         let seconds = last.saturating_sub(first) as f64 / 1e9;
@@ -185,23 +185,23 @@ fn process_answer(mut process: Process, stream: &Stream, tree: &Tree, warnings: 
     }
     ProcessAnswer {
         id: stream.id,
-        parent: process.says.parent,
-        argv: split_argv(&process.says.argv),
-        python: Some(process.says.python).filter(|&version| version != 0),
-        forked: process.says.forked,
+        parent: process.metadata.parent,
+        argv: split_argv(&process.metadata.argv),
+        python: Some(process.metadata.python).filter(|&version| version != 0),
+        forked: process.metadata.forked,
         span_nanos: (first, last),
         own_peak: process.own_peak.amount(),
         own_peak_nanos: process.own_peak_nanos,
         at_tree_peak: at_tree_peak.amount(),
         end: process.live().amount(),
-        max_rss_bytes: process.says.max_rss_bytes,
-        python_ends_nanos: process.says.python_ends_nanos,
-        python_ended: process.says.python_ended,
+        max_rss_bytes: process.metadata.max_rss_bytes,
+        python_ends_nanos: process.metadata.python_ends_nanos,
+        python_ended: process.metadata.python_ended,
         state: stream.state,
         tail: stream.tail,
-        lost_events: process.says.lost_events,
+        lost_events: process.metadata.lost_events,
         unseen_frees: process.unseen_frees,
-        notes: process.says.notes,
+        notes: process.metadata.notes,
         stacks: process.stacks,
         history: process.history.into_history(),
         amounts,

@@ -1,39 +1,18 @@
 //! What a replay answers: plain data, nothing rounded, ready for any view.
 
+pub(crate) mod amount;
+pub(crate) mod ledger;
+pub(crate) mod region;
+
 use deadweight_capture::read::{ProcessId, Tail};
 use deadweight_capture::wire::State;
 
 use deadweight_capture::StackId;
 
-use crate::moment::Moment;
-use crate::region::Region;
+use self::amount::Amount;
+use self::ledger::LedgerSample;
+use self::region::Region;
 use crate::stacks::StackTree;
-
-/// An amount of memory. In a sampled run bytes and blocks are unbiased estimates.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Amount {
-    /// Bytes as the program asked for them.
-    pub bytes: u64,
-    /// Number of blocks.
-    pub blocks: u64,
-    /// Variance of `bytes`, in bytes squared; 0 in an exact run.
-    pub variance: u64,
-}
-
-impl Amount {
-    /// Standard error of `bytes`, in bytes; 0 in an exact run.
-    pub fn error_bytes(&self) -> u64 {
-        (self.variance as f64).sqrt().round() as u64
-    }
-}
-
-impl std::ops::AddAssign for Amount {
-    fn add_assign(&mut self, other: Amount) {
-        self.bytes = self.bytes.saturating_add(other.bytes);
-        self.blocks = self.blocks.saturating_add(other.blocks);
-        self.variance = self.variance.saturating_add(other.variance);
-    }
-}
 
 /// What came from one stack of one process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -51,7 +30,7 @@ pub struct StackAmounts {
     pub largest_bytes: u64,
 }
 
-/// What one stack had live at the time of a sample.
+/// What was live from one stack at the time of a sample.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Level {
     /// The stack.
@@ -65,10 +44,10 @@ pub struct Level {
 pub struct Sample {
     /// All of it, in bytes.
     pub bytes: u64,
-    /// What the process had allocated until then, freed since or not, in bytes: how far its work had come, whatever time it
-    /// took. 0 in a fold of format version 2.
+    /// Bytes that the process had allocated until then, freed since or not: a measure of its progress that does not
+    /// depend on its speed. 0 in a fold of format version 2.
     pub allocated_bytes: u64,
-    /// By stack, in the order of their ids. Stacks with less than 1/4096 of `bytes` are left out.
+    /// By stack, in the order of their ids. Stacks with less than 1/4096 (0.024 %) of `bytes` are left out.
     pub levels: Vec<Level>,
 }
 
@@ -79,7 +58,7 @@ pub struct History {
     pub origin_nanos: u64,
     /// Distance of two samples, in nanoseconds. The first one is at `origin_nanos + width_nanos`.
     pub width_nanos: u64,
-    /// The samples; those of a process that is gone end with it.
+    /// The samples. Those of a process that has ended stop at its end.
     pub samples: Vec<Sample>,
 }
 
@@ -91,12 +70,12 @@ impl History {
             .saturating_add(self.width_nanos.saturating_mul(widths))
     }
 
-    /// What the process had allocated by each sample, freed since or not, in bytes.
+    /// Bytes that the process had allocated by each sample, freed since or not.
     pub fn allocated(&self) -> Vec<u64> {
         self.samples.iter().map(|sample| sample.allocated_bytes).collect()
     }
 
-    /// Bytes of all stacks that are wanted together, by sample.
+    /// Live bytes of all stacks that `wanted` accepts, by sample.
     pub fn series(&self, wanted: impl Fn(StackId) -> bool) -> Vec<u64> {
         let sum = |sample: &Sample| {
             let levels = sample.levels.iter().filter(|level| wanted(level.stack));
@@ -106,7 +85,7 @@ impl History {
     }
 }
 
-/// Live heap by what it is made of, in bytes.
+/// The live heap by allocator domain, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Composition {
     /// Blocks of Python's object and mem domains.
@@ -120,7 +99,7 @@ pub struct Composition {
 /// One recorded process.
 #[derive(Clone, Debug)]
 pub struct ProcessAnswer {
-    /// Who.
+    /// Its process id and incarnation.
     pub id: ProcessId,
     /// Its parent's process id.
     pub parent: u32,
@@ -128,11 +107,11 @@ pub struct ProcessAnswer {
     pub argv: Vec<String>,
     /// `Py_Version` (0x030b07f0 is 3.11.7), or `None` if there was no Python in it.
     pub python: Option<u32>,
-    /// Whether it came out of a `fork` of a recorded process: blocks that it inherited are its parent's.
+    /// Whether it was forked by a recorded process: the blocks that it inherited count for its parent.
     pub forked: bool,
     /// First and last time in its events, nanoseconds of `CLOCK_MONOTONIC`.
     pub span_nanos: (u64, u64),
-    /// Its own highest heap, and when.
+    /// Its own peak.
     pub own_peak: Amount,
     /// When that was, nanoseconds of `CLOCK_MONOTONIC`.
     pub own_peak_nanos: u64,
@@ -142,9 +121,9 @@ pub struct ProcessAnswer {
     pub end: Amount,
     /// Highest resident memory in bytes, if it ended in an orderly way.
     pub max_rss_bytes: Option<u64>,
-    /// When Python began to end in it, nanoseconds of `CLOCK_MONOTONIC`; `None` if it did not, or was not seen to.
+    /// When Python began to shut down in it, nanoseconds of `CLOCK_MONOTONIC`; `None` if that was not seen.
     pub python_ends_nanos: Option<u64>,
-    /// Whether Python had ended before the process did: what is live at the end, it did not free.
+    /// Whether Python had shut down before the process ended: then what is live at the end was never freed.
     pub python_ended: bool,
     /// What became of its recording.
     pub state: State,
@@ -152,9 +131,9 @@ pub struct ProcessAnswer {
     pub tail: Tail,
     /// Events that could not be written.
     pub lost_events: u64,
-    /// Blocks born at an address that was still live: the event of their predecessor's end was lost or never seen.
+    /// Blocks allocated at an address that was still live: the event that freed the block before was lost or never seen.
     pub unseen_frees: u64,
-    /// What it has to say about itself, one sentence each.
+    /// Notes of the agent about this process, one sentence each.
     pub notes: Vec<String>,
     /// Its stacks, with functions and lines.
     pub stacks: StackTree,
@@ -186,8 +165,8 @@ pub struct Analysis {
     pub interval_bytes: u64,
     /// The peak of the whole tree.
     pub peak: Peak,
-    /// What the resident memory consisted of, at the moments that the supervisor looked at; in the order of time.
-    pub moments: Vec<Moment>,
+    /// What the resident memory consisted of at each RSS sample, in the order of time.
+    pub moments: Vec<LedgerSample>,
     /// All recorded processes, by their start.
     pub processes: Vec<ProcessAnswer>,
     /// Sentences about what could not be read.

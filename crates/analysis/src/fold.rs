@@ -1,12 +1,12 @@
 //! Keeps the capture of a long run small.
 //!
-//! The supervisor calls [`Folder::poll`] while the program runs. When the capture has grown, the folder replays what
-//! was committed since the last time, writes the state of the replay to `fold.dws`, and then removes the segments
-//! that are wholly in it. `fold.dws` is replaced in one step and says for each process where reading goes on, so
-//! whenever the supervisor dies, fold and segments together hold everything once.
+//! The supervisor calls [`Folder::poll`] while the program runs. When the capture has grown, the folder replays the
+//! events that were written since the last time, saves the state of the replay in `fold.dws`, and then removes the
+//! segments that it fully covers. `fold.dws` is replaced atomically and states for each process where reading
+//! continues, so fold and segments together hold every event exactly once, whenever the supervisor is killed.
 //!
-//! Processes write on while the folder reads, so it stops shortly before the present: events until then are in the
-//! files of all processes, and their order among processes is right.
+//! Processes go on writing while the folder reads, so it stops [`MARGIN_NANOS`] before the present: until then the
+//! events of all processes are in their files, and their order among processes is right.
 
 mod section;
 
@@ -14,15 +14,15 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use deadweight_capture::read::{Capture, FOLD_FILE, ProcessId};
+use deadweight_capture::read::{Capture, FOLD_FILE, ProcessId, SegmentHeader};
 use deadweight_capture::wire::State;
 
 use crate::Error;
-use crate::recordings::Recordings;
-use crate::region::functions;
-use crate::stream::Reading;
+use crate::read::Reading;
+use crate::read::Recordings;
+use crate::replay::functions;
 
-/// How far before the present a fold stops.
+/// How long before the present a fold stops, in nanoseconds.
 const MARGIN_NANOS: u64 = 50_000_000;
 
 /// What one fold did.
@@ -41,11 +41,11 @@ pub struct Folded {
 pub struct Folder {
     folder: PathBuf,
     max_size_bytes: u64,
-    /// The replay so far; begun with the first fold.
+    /// The replay so far; created by the first fold.
     recordings: Option<Recordings>,
     /// Processes that were seen running.
     seen: HashSet<u32>,
-    /// Processes that are no longer running and did not say so.
+    /// Processes that no longer run and left no event of their end.
     dead: HashSet<ProcessId>,
     is_running: fn(u32) -> bool,
 }
@@ -63,8 +63,8 @@ impl Folder {
         }
     }
 
-    /// Folds if the capture has grown beyond half its limit and a fold would help; `None` if there was nothing to
-    /// do. Call it about once a second.
+    /// Folds if the capture has grown beyond half of its limit and a fold would make it smaller; `None` if nothing was
+    /// to be done. Call it about once a second.
     ///
     /// # Errors
     /// If the capture cannot be read or the fold cannot be written; calling again later is fine.
@@ -82,16 +82,16 @@ impl Folder {
         Ok(Capture::open(&self.folder)?)
     }
 
-    /// Whether the capture is large, and enough of it could go.
+    /// Whether the capture is large, and enough of it could be removed.
     fn is_due(&self) -> Result<bool, Error> {
         let capture = match self.open() {
             Ok(capture) => capture,
-            // Nothing was written yet.
+            // Nothing has been written yet.
             Err(Error::Capture(deadweight_capture::Error::NotACapture { .. })) => return Ok(false),
             Err(error) => return Err(error),
         };
         let len = capture.len_bytes();
-        // Each process writes to its newest segment, unless the process is gone.
+        // Each running process writes to its newest segment.
         let mut removable = 0u64;
         for files in capture.processes() {
             if let Some((newest, older)) = files.segments.split_last() {
@@ -101,7 +101,7 @@ impl Folder {
                 }
             }
         }
-        // A fold writes all that is live: not for every small segment.
+        // A fold writes everything that is live, so it is not worth it for each small segment.
         let urgent = len > self.max_size_bytes / 8 * 7;
         let worth = if urgent { 1 } else { self.max_size_bytes / 16 };
         Ok(len > self.max_size_bytes / 2 && removable >= worth.max(1))
@@ -109,7 +109,7 @@ impl Folder {
 
     /// Folds everything up to `until`.
     fn fold(&mut self, until: u64) -> Result<Folded, Error> {
-        // First who is dead, then what they wrote: of the dead, that is everything.
+        // First find out which processes are dead, then read: of a dead process that is everything it wrote.
         self.look_for_the_dead();
         let capture = self.open()?;
         let mut recordings = match self.recordings.take() {
@@ -141,7 +141,7 @@ impl Folder {
         Ok(folded)
     }
 
-    /// A killed process cannot say that it ended.
+    /// Finds processes that were killed: they leave no event of their end.
     fn look_for_the_dead(&mut self) {
         let Some(recordings) = &self.recordings else { return };
         for stream in &recordings.streams {
@@ -150,7 +150,7 @@ impl Folder {
                 continue;
             }
             let replaced = recordings.streams.iter().any(|other| {
-                // `exec` brought another program, or the process id was given away again.
+                // `exec` started another program, or the process id was reused.
                 other.id.pid == stream.id.pid && other.id.incarnation > stream.id.incarnation
             });
             if replaced {
@@ -175,7 +175,7 @@ fn replay(recordings: &mut Recordings, capture: &Capture, until: u64, dead: &Has
         stream.close();
         let process = recordings.replay.process_mut(stream.process);
         if let Some(process) = process {
-            process.says.warnings.append(&mut stream.warnings);
+            process.metadata.warnings.append(&mut stream.warnings);
         }
     }
     Ok(())
@@ -200,16 +200,16 @@ fn write(folder: &Path, recordings: &Recordings) -> Result<u64, Error> {
         Ok(bytes)
     })();
     result.map_err(|source: io::Error| {
-        // Half a fold helps nobody, least of all on a full disk.
+        // Half a fold is of no use, and takes space on a disk that may be full.
         let _ = std::fs::remove_file(&temporary);
         Error::Write { path, source }
     })
 }
 
-/// Removes the segments that are wholly in the fold. The newest one of a process that may still write stays.
+/// Removes the segments that the fold fully covers. The newest one of a process that may still write stays.
 ///
-/// Of the first one an empty file stays: a program that `exec` brings to the same process, and another process that
-/// gets the same id later, must not take its name.
+/// The first one is emptied instead: a program that `exec` starts in the same process, or a later process with the same id,
+/// must not take its name.
 fn remove(capture: &Capture, recordings: &Recordings, dead: &HashSet<ProcessId>) -> Result<u64, Error> {
     let mut removed = 0;
     for files in capture.processes() {
@@ -228,7 +228,7 @@ fn remove(capture: &Capture, recordings: &Recordings, dead: &HashSet<ProcessId>)
             let result = if file.index > 0 {
                 std::fs::remove_file(&file.path)
             } else if is_newest && stream.state == State::Recording {
-                // Whoever maps it must not lose the pages, should the process be alive after all.
+                // Should the process be alive after all, its mapping must not lose the pages.
                 continue;
             } else {
                 std::fs::File::create(&file.path).map(drop)
@@ -243,13 +243,13 @@ fn remove(capture: &Capture, recordings: &Recordings, dead: &HashSet<ProcessId>)
     Ok(removed)
 }
 
-/// Whether the writer has closed this segment for good.
+/// Whether the writer of this segment has ended its recording.
 fn is_closed(path: &Path) -> bool {
-    let found = crate::stream::beginning(path);
-    matches!(found, Ok(Some(found)) if !matches!(found.header.state, State::Recording | State::Full))
+    let header = SegmentHeader::read(path);
+    header.is_ok_and(|header| !matches!(header.state, State::Recording | State::Full))
 }
 
-/// Whether a process with this id runs. Where that cannot be told, it does.
+/// Whether a process with this id is running; true if that cannot be told.
 fn is_running(pid: u32) -> bool {
     match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
         // The state follows the name, which is in parentheses and may hold anything.

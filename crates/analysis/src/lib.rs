@@ -1,13 +1,17 @@
 //! Replay of captured events: which memory was live at the peak, at the end, and ever.
 //!
-//! [`analyse`] reads a capture and gives an [`Analysis`]: plain data, by process and by stack. [`Folder`] keeps the
+//! [`analyse()`] reads a capture and gives an [`Analysis`]: plain data, by process and by stack. [`Folder`] keeps the
 //! capture of a running program small without changing what `analyse` will answer.
 //!
 //! # Constraints
-//! - One pass, and the same work for each event however many stacks and processes there are.
-//! - One segment of each process is in memory at a time, plus the table of live blocks.
+//! - Events are read once, with the same work for each, however many stacks and processes there are.
+//! - In memory are one segment of each process and the table of live blocks.
 //! - Captures are foreign bytes: nothing here panics on them, and what cannot be read becomes a sentence in
 //!   [`Analysis::warnings`].
+//!
+//! # Where things are
+//! `read/` merges the events of all processes in the order of time into `replay/`, which knows what is live; `ledger/`
+//! joins that with the supervisor's RSS samples, `fold/` writes it down, and `answer/` is the result as plain data.
 //!
 //! # What it does not do
 //! It does not round, rank, or judge: that is `deadweight-report`.
@@ -38,32 +42,28 @@
 
 mod analyse;
 mod answer;
-mod births;
 mod error;
 mod fold;
-mod moment;
-mod ranges;
-mod recordings;
-mod region;
+mod ledger;
+mod read;
 mod replay;
 mod stacks;
-mod stream;
-mod weight;
 
 pub use analyse::{analyse, analyse_with};
-pub use answer::{Amount, Analysis, Composition, History, Level, Peak, ProcessAnswer, Sample, StackAmounts};
-pub use births::births;
+pub use answer::amount::Amount;
+pub use answer::ledger::{LedgerSample, Resident, Share, Survivors};
+pub use answer::region::{Region, RegionSource};
+pub use answer::{Analysis, Composition, History, Level, Peak, ProcessAnswer, Sample, StackAmounts};
 // For deadweight-report and the CLI: the report crate may not depend on the capture crate itself.
 pub use deadweight_capture::{
-    StackId, UNCAUGHT_MEMORY_ERROR,
-    looks::{FileKind, MappedFile},
-    manifest,
+    StackId, UNCAUGHT_MEMORY_ERROR, manifest,
     read::{Capture, ProcessId, Tail},
+    rss_samples::{FileKind, MappedFile},
     timeline,
     wire::State,
 };
 pub use error::Error;
 pub use fold::{Folded, Folder};
-pub use moment::{Moment, Resident, Share, Survivors};
-pub use region::{Region, RegionSource, is_function_name};
+pub use read::births;
+pub use replay::is_function_name;
 pub use stacks::{FrameName, StackTree};

@@ -1,18 +1,21 @@
-//! The one pass over all events, in the order of time.
+//! The replay: one pass over all events in the order of time, which knows what is live in each process.
 
 mod history;
 mod process;
+mod ranges;
 mod regions;
 mod restore;
 mod tree;
+pub(crate) mod weight;
 
 use deadweight_capture::Event;
 use deadweight_capture::read::{Events, ProcessId};
 
-use crate::weight::Recording;
+use crate::replay::weight::Recording;
 use crate::{Composition, Peak};
 pub(crate) use process::Process;
-pub(crate) use regions::FunctionName;
+pub use regions::is_function_name;
+pub(crate) use regions::{FunctionName, functions};
 pub(crate) use tree::{Cell, Tree};
 
 /// Everything that is live, in all processes.
@@ -25,7 +28,7 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// Nothing is live yet; these functions are treated as regions.
+    /// A replay in which nothing is live yet. These functions are treated as regions.
     pub fn new(functions: Vec<FunctionName>) -> Replay {
         Replay {
             functions,
@@ -43,7 +46,7 @@ impl Replay {
         self.processes.get(index)
     }
 
-    /// The program that runs in this process now: its index.
+    /// Index of the program that runs in this process now.
     pub fn running(&self, pid: u32) -> Option<usize> {
         let runs = |process: &&Process| process.id().pid == pid && !process.is_gone() && process.first_nanos.is_some();
         let latest = self.processes.iter().filter(runs).max_by_key(|process| process.id());
@@ -63,9 +66,13 @@ impl Replay {
     pub fn parent_of_fork(&self, child: &Process) -> Option<usize> {
         let begun = child.first_nanos?;
         let is_parent = |process: &&Process| {
-            process.id().pid == child.says.parent && process.first_nanos.is_some_and(|first| first <= begun)
+            process.id().pid == child.metadata.parent && process.first_nanos.is_some_and(|first| first <= begun)
         };
-        let parents = self.processes.iter().filter(|_| child.says.forked).filter(is_parent);
+        let parents = self
+            .processes
+            .iter()
+            .filter(|_| child.metadata.forked)
+            .filter(is_parent);
         let id = parents.max_by_key(|process| process.id())?.id();
         self.processes.iter().position(|process| process.id() == id)
     }
@@ -94,8 +101,8 @@ impl Replay {
         }
     }
 
-    /// Takes events of one process until one is later than `bound`, which ties resolve by the process's id, and says
-    /// whether there was such an event. That event's time is then the process's.
+    /// Takes events of one process up to `bound` (time, and process id for ties), and says whether a later one follows. The
+    /// process's time is then that of the later event.
     pub fn run(&mut self, index: usize, events: &mut Events<'_>, bound: (u64, ProcessId)) -> bool {
         let Some(process) = self.processes.get_mut(index) else {
             return false;
@@ -114,14 +121,14 @@ impl Replay {
         false
     }
 
-    /// The process is gone, and with it what it had live. What was live in it last stays known.
+    /// The process has ended, and its memory no longer counts. What was live in it at the end stays known.
     pub fn leave(&mut self, index: usize) {
         if let Some(process) = self.processes.get_mut(index) {
             process.leave(&mut self.tree);
         }
     }
 
-    /// Takes an event of a fold. Those of one process come together, and all of them before any other event.
+    /// Takes an event of a fold. The events of a process's fold come together, and before all its other events.
     pub fn restore(&mut self, index: usize, event: &Event<'_>) {
         if let Some(process) = self.processes.get_mut(index) {
             restore::restore(process, &mut self.tree, event);

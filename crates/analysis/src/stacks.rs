@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use deadweight_capture::{CodeId, Event, Frame, LineTable, LineTableKind, StackId, StringId};
 
-/// A frame as a person knows it.
+/// A frame as a user knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FrameName<'a> {
-    /// Path as Python knows it; `<native>` or `<python>` for frames that are no Python frames.
+    /// Path as Python has it; `<native>` or `<python>` for frames that are not Python frames.
     pub file: &'a str,
     /// Line, or 0 where there is none.
     pub line: u32,
@@ -15,7 +15,7 @@ pub struct FrameName<'a> {
     pub function: &'a str,
 }
 
-/// Stands for what was never defined: its definition was lost.
+/// Stands for something whose definition was lost.
 const LOST: &str = "<lost>";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,13 +40,13 @@ pub struct StackTree {
     nodes: Vec<Option<Node>>,
     codes: Vec<Option<Code>>,
     strings: Vec<Option<String>>,
-    /// What the frames of native threads are called, by the thread's name.
+    /// Names of the frames of native threads, by the thread's name.
     threads: BTreeMap<StringId, String>,
-    /// How many definitions there were.
+    /// Number of definitions.
     definitions: usize,
 }
 
-/// Puts `value` at `id`, with nothing before it where nothing was yet.
+/// Puts `value` at index `id`, and fills new indices before it with `None`.
 fn place<T>(values: &mut Vec<Option<T>>, id: u32, limit: usize, value: T) {
     let id = id as usize;
     if id >= limit {
@@ -61,8 +61,8 @@ fn place<T>(values: &mut Vec<Option<T>>, id: u32, limit: usize, value: T) {
 }
 
 impl StackTree {
-    /// Ids from here on are taken for damage. Writers count ids up, so that a tree needs no more memory than its
-    /// definitions justify.
+    /// Ids from here on are taken for damage: writers count ids up, and a damaged id must not make the tree need more
+    /// memory than its definitions justify.
     pub(crate) fn id_limit(&self) -> usize {
         (1 << 20) + self.definitions.saturating_mul(4)
     }
@@ -93,7 +93,7 @@ impl StackTree {
                 };
                 place(&mut self.codes, id.0, limit, code);
             }
-            // A caller's id is the smaller one, so every walk to the root ends.
+            // A caller's id is smaller, so every walk to the root ends.
             Event::Stack { id, parent, frame } if parent < id => {
                 let node = Node { parent, frame, line: 0 };
                 place(&mut self.nodes, id.0, limit, node);
@@ -102,7 +102,7 @@ impl StackTree {
         }
     }
 
-    /// Works out the lines and the names of threads. Call it when everything is defined.
+    /// Resolves lines and names of threads. Call it when everything is defined.
     pub(crate) fn resolve(&mut self) {
         for node in self.nodes.iter_mut().flatten() {
             match node.frame {
@@ -166,7 +166,7 @@ impl StackTree {
         })
     }
 
-    /// Number of nodes, the root included: every defined id is below it.
+    /// Number of nodes including the root: every defined id is below it.
     pub fn len(&self) -> usize {
         self.nodes.len().max(1)
     }
@@ -176,7 +176,7 @@ impl StackTree {
         self.nodes.is_empty()
     }
 
-    /// The definitions that rebuild this tree, in an order in which each one only needs earlier ones.
+    /// The definitions that rebuild this tree, each after those that it needs.
     pub(crate) fn definitions(&self) -> impl Iterator<Item = Event<'_>> {
         let strings = defined(&self.strings).map(|(id, text)| Event::String {
             id: StringId(id),
@@ -295,7 +295,7 @@ mod tests {
             text(2, "f"),
         ]);
         let frames: Vec<_> = tree.frames(StackId(3)).map(|f| (f.file, f.line, f.function)).collect();
-        // The instruction at 4 has no line: the function's first one stands in.
+        // The instruction at 4 has no line: the function's first line stands in.
         assert_eq!(
             frames,
             [("a.py", 10, "f"), ("a.py", 11, "f"), ("<python>", 0, "<interpreter>")]

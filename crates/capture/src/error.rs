@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why a capture or a segment cannot be read at all. A tail that is cut off is no error: see
-/// [`crate::read::Tail`].
+/// Why a capture or a segment cannot be read at all. A truncated tail is not an error: see [`crate::read::Tail`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -15,15 +14,15 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-    /// The folder holds nothing of a capture.
+    /// The folder is not a capture.
     #[error("{path} is no deadweight capture: {missing}")]
     NotACapture {
         /// The folder.
         path: PathBuf,
-        /// What was looked for in vain.
+        /// What was not found.
         missing: &'static str,
     },
-    /// The bytes are no segment.
+    /// The bytes are not a segment.
     #[error("not a deadweight segment: the first bytes are not {:?}", "deadwght")]
     BadMagic,
     /// The segment's header is damaged.
@@ -43,12 +42,12 @@ pub enum Error {
         /// Newest version that this crate reads.
         newest: u32,
     },
-    /// The manifest is no manifest.
+    /// The manifest is damaged.
     #[error("{path} is damaged: {source}")]
     BadManifest {
         /// The file.
         path: PathBuf,
-        /// What serde says.
+        /// The parser's error.
         source: serde_json::Error,
     },
 }

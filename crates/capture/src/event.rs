@@ -1,115 +1,22 @@
 //! The events of a capture: what a writer puts in and a reader yields.
 
+mod block;
+mod heap;
+mod region;
+mod stack;
+
+pub use block::{Allocator, MapKind};
+pub use heap::{Cause, EdgeLabel, HeapObject, RootKind};
+pub use region::RegionAmount;
+pub use stack::{Frame, StackTotals};
+
 use crate::{Addr, CodeId, LineTableKind, StackId, StringId, TypeId};
-
-/// Which door a block came through. Python's object and mem domains are the two that `PyMem_SetAllocator` hooks.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[repr(u8)]
-pub enum Allocator {
-    /// `malloc`, `calloc`, `realloc`, `reallocarray` of the C library.
-    Malloc = 0,
-    /// `posix_memalign`, `aligned_alloc`, `memalign`, `valloc`, `pvalloc`.
-    Aligned = 1,
-    /// `PyObject_Malloc` and its family: Python objects.
-    PyObject = 2,
-    /// `PyMem_Malloc` and its family: buffers of Python objects (list items, dict keys).
-    PyMem = 3,
-}
-
-impl Allocator {
-    /// The allocator with this number on the wire.
-    pub fn from_wire(number: u8) -> Option<Allocator> {
-        [
-            Allocator::Malloc,
-            Allocator::Aligned,
-            Allocator::PyObject,
-            Allocator::PyMem,
-        ]
-        .get(usize::from(number))
-        .copied()
-    }
-
-    /// Whether the block belongs to Python (object or mem domain) rather than to native code.
-    pub fn is_python(self) -> bool {
-        matches!(self, Allocator::PyObject | Allocator::PyMem)
-    }
-}
-
-/// What a mapping is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[repr(u8)]
-pub enum MapKind {
-    /// Anonymous memory, private or shared: counts as heap.
-    Anonymous = 0,
-    /// A file's pages: never heap.
-    File = 1,
-    /// Address space only (`PROT_NONE` or `MAP_NORESERVE`): never heap.
-    Reserved = 2,
-    /// One of pymalloc's arenas: the objects in it count, not the arena.
-    Arena = 3,
-}
-
-impl MapKind {
-    /// The kind with this number on the wire.
-    pub fn from_wire(number: u8) -> Option<MapKind> {
-        [MapKind::Anonymous, MapKind::File, MapKind::Reserved, MapKind::Arena]
-            .get(usize::from(number))
-            .copied()
-    }
-}
-
-/// What a node of the stack tree stands for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Frame {
-    /// A Python frame: the code object, and the byte offset of the running instruction (-1: not started).
-    Python {
-        /// The code object.
-        code: CodeId,
-        /// Byte offset in its bytecode.
-        offset: i32,
-    },
-    /// A thread without any Python state, by its name. Always the only frame of its stack.
-    NativeThread {
-        /// The thread's name.
-        name: StringId,
-    },
-    /// Memory of the interpreter before the first Python line could be read.
-    StartUp,
-    /// A thread with Python state and no running frame (the interpreter's own work).
-    Interpreter,
-    /// The outer frames of this stack were too many, or there was no memory to note them.
-    Truncated,
-    /// Python stacks are off in this process; the note in the process's [`Event::Note`] says why.
-    StacksOff,
-}
-
-/// Sums over one stack, written when a long run's finished events are folded.
-///
-/// Blocks are counted in thousandths, because in a sampled run a block that was recorded stands for a broken number
-/// of blocks, and sums of rounded numbers would depend on where a run was folded.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct StackTotals {
-    /// The stack.
-    pub stack: StackId,
-    /// Bytes of all blocks ever made here (estimated in a sampled run).
-    pub allocated_bytes: u64,
-    /// Thousandths of the number of those blocks (estimated in a sampled run).
-    pub allocated_milliblocks: u64,
-    /// Variance of `allocated_bytes`, in bytes squared (0 in an exact run).
-    pub allocated_variance: u64,
-    /// Bytes live at the peak of the whole tree so far.
-    pub peak_bytes: u64,
-    /// Thousandths of the number of blocks live at the peak of the whole tree so far.
-    pub peak_milliblocks: u64,
-    /// Variance of `peak_bytes`, in bytes squared.
-    pub peak_variance: u64,
-}
 
 /// One event of one process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// It is now this late on `CLOCK_MONOTONIC`, in nanoseconds. Events take the time of the last clock.
+    /// The current time on `CLOCK_MONOTONIC`. Events have the time of the last clock.
     Clock {
         /// Nanoseconds.
         nanos: u64,
@@ -120,9 +27,9 @@ pub enum Event<'a> {
         parent: u32,
         /// `Py_Version` (0x030b07f0 is 3.11.7), or 0 if there is no Python in it.
         python: u32,
-        /// Whether it came out of a `fork` of a recorded process (and not of an `exec`).
+        /// Whether it was forked by a recorded process (and not started by `exec`).
         forked: bool,
-        /// The command line, arguments ended by NUL bytes, perhaps cut off.
+        /// The command line, each argument ended by a NUL byte; it may be truncated.
         argv: &'a [u8],
     },
     /// Defines a string (UTF-8; if not, it is shown with replacement characters).
@@ -156,23 +63,23 @@ pub enum Event<'a> {
         /// What it stands for.
         frame: Frame,
     },
-    /// A block was born.
+    /// A block was allocated.
     Alloc {
         /// Where.
         addr: Addr,
-        /// Bytes that were asked for.
+        /// Bytes that were requested.
         size: u64,
-        /// By whom.
+        /// The stack that requested it.
         stack: StackId,
-        /// Through which door.
+        /// The allocator domain.
         allocator: Allocator,
     },
-    /// The block at this address is gone. An address that is not live belongs to a block that was not recorded.
+    /// The block at this address was freed. An address that is not live belongs to a block that was not recorded.
     Free {
         /// Where it was.
         addr: Addr,
     },
-    /// A mapping was made; it replaces whatever was mapped in its range.
+    /// A range was mapped, replacing whatever was mapped there.
     Map {
         /// Where.
         addr: Addr,
@@ -180,17 +87,17 @@ pub enum Event<'a> {
         len: u64,
         /// What is mapped.
         kind: MapKind,
-        /// By whom.
+        /// The stack that requested it.
         stack: StackId,
     },
-    /// A range was unmapped; it may cut through mappings.
+    /// A range was unmapped; it may split mappings.
     Unmap {
         /// Where.
         addr: Addr,
         /// Bytes.
         len: u64,
     },
-    /// `mremap`: the old range is gone, the new one has the old one's kind.
+    /// `mremap`: the old range is unmapped, and the new one has the old one's kind.
     Remap {
         /// Where it was.
         old: Addr,
@@ -200,29 +107,29 @@ pub enum Event<'a> {
         new: Addr,
         /// How long it is, in bytes.
         new_len: u64,
-        /// Who asked.
+        /// The stack that requested it.
         stack: StackId,
     },
-    /// So many events could not be written.
+    /// A number of events could not be written.
     Lost {
         /// How many.
         events: u64,
     },
-    /// Something the report must say about this process, as one sentence.
+    /// Something that the report must say about this process, as one sentence.
     Note {
         /// UTF-8 text.
         text: &'a [u8],
     },
     /// The process ended in an orderly way (exit handlers ran) or replaced itself by `exec`.
     End {
-        /// Highest resident memory of the process, in bytes, as the kernel has it.
+        /// Highest resident memory of the process according to the kernel, in bytes.
         max_rss_bytes: u64,
     },
-    /// Python ends in this process: `Py_FinalizeEx` takes modules and objects apart.
+    /// Python is shutting down in this process: `Py_FinalizeEx` destroys modules and objects.
     PythonEnds {
         /// When this was seen, on `CLOCK_MONOTONIC`.
         nanos: u64,
-        /// Whether it is over: what is live now, Python did not free.
+        /// Whether it is done: what is live now, Python did not free.
         over: bool,
     },
     /// Folded: sums over one stack.
@@ -238,8 +145,8 @@ pub enum Event<'a> {
         /// On `CLOCK_MONOTONIC`.
         nanos: u64,
     },
-    /// Folded: the highest heap of the whole tree so far (the sum of the three), and when. Written for each process,
-    /// the same everywhere.
+    /// Folded: the highest heap of the whole tree so far (the sum of the three), and when. Written for each process
+    /// with the same values.
     TreePeak {
         /// Bytes in blocks of Python's object and mem domains.
         python_bytes: u64,
@@ -249,10 +156,10 @@ pub enum Event<'a> {
         mapped_bytes: u64,
         /// On `CLOCK_MONOTONIC`.
         nanos: u64,
-        /// Whether the tree is at that peak at the moment of folding: then what is live is what was live at it.
+        /// Whether the tree is at that peak when the fold is written: then what is live is what was live at the peak.
         now: bool,
     },
-    /// Folded: reading goes on in this segment of the process, at the chunk and byte given.
+    /// Folded: reading continues in this segment of the process, at the chunk and byte given.
     Position {
         /// Segment number.
         segment: u32,
@@ -261,8 +168,8 @@ pub enum Event<'a> {
         /// Bytes of that chunk's payload that are folded already.
         consumed: u32,
     },
-    /// Folded: what was live from one stack when the process was gone. Only written for such processes; of others
-    /// the live blocks themselves are in the fold.
+    /// Folded: what was live from one stack at the end of the process. Only for processes that have ended; for others
+    /// the fold has the live blocks themselves.
     Left {
         /// The stack.
         stack: StackId,
@@ -273,33 +180,33 @@ pub enum Event<'a> {
         /// Variance of `bytes`, in bytes squared.
         variance: u64,
     },
-    /// Folded: what else is known of the process's folded events.
+    /// Folded: more about the process's folded events.
     Folded {
         /// The first time in them, nanoseconds on `CLOCK_MONOTONIC`.
         first_nanos: u64,
         /// The last time in them.
         last_nanos: u64,
-        /// How many blocks were born at an address that was still live.
+        /// Number of blocks that were allocated at an address that was still live.
         unseen_frees: u64,
-        /// Whether the process is gone: its blocks no longer count.
+        /// Whether the process has ended: its blocks no longer count.
         gone: bool,
         /// Whether the last chunk was never sealed.
         tail_open: bool,
     },
-    /// Folded: what else is known of the blocks of one stack.
+    /// Folded: more about the blocks of one stack.
     Sizes {
         /// The stack.
         stack: StackId,
         /// The largest block or mapping ever allocated, in bytes.
         largest_bytes: u64,
-        /// Native bytes that were live when the process was gone; 0 while it is not.
+        /// Native bytes that were live at the end of the process; 0 while it runs.
         native_bytes: u64,
     },
     /// Folded: the beginning of the samples of what was live over time.
     History {
         /// The process's first event, nanoseconds on `CLOCK_MONOTONIC`.
         origin_nanos: u64,
-        /// Distance of two samples; the first is one distance after the origin.
+        /// Interval of the samples; the first one is one interval after the origin.
         width_nanos: u64,
     },
     /// Folded: the next sample.
@@ -307,12 +214,12 @@ pub enum Event<'a> {
         /// Bytes that were live in the process (estimated in a sampled run).
         bytes: u64,
     },
-    /// Folded: what the process had allocated until the last sample.
+    /// Folded: what the process had allocated by the last sample.
     Allocated {
         /// Bytes, freed since or not (estimated in a sampled run).
         bytes: u64,
     },
-    /// Folded: what one stack had live at the time of the last sample.
+    /// Folded: what was live from one stack at the time of the last sample.
     Level {
         /// The stack.
         stack: StackId,
@@ -324,8 +231,8 @@ pub enum Event<'a> {
         /// UTF-8 text.
         text: &'a [u8],
     },
-    /// At this point of the process's events a snapshot of its heap was taken: its files have this number, and
-    /// what is live here is what was live in it.
+    /// A snapshot of the heap was taken at this point of the process's events. Its files have this number, and what is
+    /// live here is what was live in it.
     Snapshot {
         /// Number of the snapshot in this incarnation, from 0.
         number: u32,
@@ -344,22 +251,22 @@ pub enum Event<'a> {
         /// Which entering ends.
         number: u32,
     },
-    /// What the process allocates, frees and maps from here on, it does inside this region.
+    /// From here on, the process's allocations, frees and mappings belong to this region.
     Region {
         /// Number of the entering; 0 for outside of all regions.
         number: u32,
     },
-    /// Folded: sums over all enterings of one name that ended; [`Event::RegionAmount`]s follow.
+    /// Folded: sums over all regions of one name that were left; [`Event::RegionAmount`]s follow.
     RegionTotals {
         /// 0 for the program's own regions, n for the n-th function that is treated as one.
         track: u32,
         /// What it is called.
         name: StringId,
-        /// How often it was entered.
+        /// Number of entries.
         entries: u64,
-        /// How many of these were not left when the process ended.
+        /// Number of entries that were not left when the process ended.
         unfinished: u64,
-        /// How long all of them together took.
+        /// Time that all of them together took.
         nanos: u64,
     },
     /// Folded: a region that was not left yet; [`Event::RegionAmount`]s follow.
@@ -374,9 +281,9 @@ pub enum Event<'a> {
         name: StringId,
         /// When it was entered, nanoseconds on `CLOCK_MONOTONIC`.
         entered_nanos: u64,
-        /// Of a function: the outermost code of the stack that it was met on.
+        /// Of a function: the outermost code of the stack on which it was found.
         code: CodeId,
-        /// Whether it was entered inside another one of the same name, which has its amounts already.
+        /// Whether it was entered inside another one of the same name, whose amounts include its own.
         repeated: bool,
     },
     /// Folded: an amount of the last [`Event::RegionTotals`] or [`Event::RegionOpen`].
@@ -421,7 +328,7 @@ pub enum Event<'a> {
         /// The region around it.
         outer: u32,
     },
-    /// Heap: defines a type of objects.
+    /// Heap: defines a type.
     HeapType {
         /// Its id.
         id: TypeId,
@@ -432,14 +339,14 @@ pub enum Event<'a> {
     HeapObject(HeapObject),
     /// Heap: a reference of the object before it, or of the root before it.
     HeapEdge {
-        /// Where it leads: an object, known now or later. A target that never appears is no object.
+        /// Its target: an object that was or will be written. A target that never appears is not an object.
         to: Addr,
-        /// How the program would write it.
+        /// How the program would write the reference.
         label: EdgeLabel,
         /// Whether `tp_traverse` reports it: then the collector counts it as an internal reference.
         counted: bool,
     },
-    /// Heap: something that is alive by itself. The edges that follow, up to the next object or root, begin at it.
+    /// Heap: a root. The edges that follow, up to the next object or root, begin at it.
     HeapRoot {
         /// What it is.
         kind: RootKind,
@@ -454,7 +361,7 @@ pub enum Event<'a> {
         /// Byte offset in the body.
         offset: u32,
     },
-    /// Heap: a native block that was not recorded, and by way of which others are reached. The words that follow are its own.
+    /// Heap: a native block that was not recorded but leads to others. The words that follow are its own.
     HeapChunk {
         /// Where it begins.
         addr: Addr,
@@ -467,137 +374,14 @@ pub enum Event<'a> {
         objects: u64,
         /// Objects that could not be read, and are missing or have no edges.
         failed: u64,
-        /// How long the program stood still for it, nanoseconds.
+        /// How long the program was paused for it, nanoseconds.
         pause_nanos: u64,
     },
     /// Heap: why the snapshot was taken.
     HeapCause {
-        /// Who wanted it.
+        /// What caused it.
         cause: Cause,
-        /// What the program calls it: UTF-8 text, mostly empty.
+        /// The label that the program gave it: UTF-8 text, usually empty.
         label: &'a [u8],
     },
-}
-
-/// What an amount of a folded region is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[repr(u8)]
-pub enum RegionAmount {
-    /// The most that was live at once of what it allocated.
-    Peak = 0,
-    /// The process's heap at its highest meanwhile.
-    HeapPeak = 1,
-    /// What it allocated and was live when it was left.
-    Kept = 2,
-    /// What it freed of what had been there before.
-    Freed = 3,
-    /// What it allocated and was freed before it was left.
-    Churn = 4,
-    /// What it allocated and is live now.
-    Live = 5,
-}
-
-impl RegionAmount {
-    /// The amount with this number on the wire.
-    pub fn from_wire(number: u64) -> Option<RegionAmount> {
-        use RegionAmount::{Churn, Freed, HeapPeak, Kept, Live, Peak};
-        let all = [Peak, HeapPeak, Kept, Freed, Churn, Live];
-        all.get(usize::try_from(number).ok()?).copied()
-    }
-}
-
-/// Why a heap snapshot was taken.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-#[repr(u8)]
-pub enum Cause {
-    /// The heap had grown.
-    #[default]
-    Growth = 0,
-    /// `deadweight snapshot` asked for it.
-    Asked = 1,
-    /// The program called `deadweight.snapshot()`.
-    Called = 2,
-    /// The program ended.
-    End = 3,
-}
-
-impl Cause {
-    /// The cause with this number on the wire.
-    pub fn from_wire(number: u64) -> Option<Cause> {
-        match number {
-            0 => Some(Cause::Growth),
-            1 => Some(Cause::Asked),
-            2 => Some(Cause::Called),
-            3 => Some(Cause::End),
-            _ => None,
-        }
-    }
-
-    /// Whether somebody wanted this snapshot in particular: such are kept.
-    pub fn is_wanted(self) -> bool {
-        matches!(self, Cause::Asked | Cause::Called)
-    }
-}
-
-/// An object of a heap snapshot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct HeapObject {
-    /// Where it is.
-    pub addr: Addr,
-    /// Its type.
-    pub type_id: TypeId,
-    /// Shallow size in bytes: header, body, and what it owns alone (a list's array, a dict's tables).
-    pub size: u64,
-    /// Reference count; 0 if the object is immortal.
-    pub references: u64,
-    /// Whether the cyclic collector tracks it.
-    pub tracked: bool,
-    /// Bytes before `addr` that belong to it (collector's header, managed dict): where its block begins.
-    pub prefix: u32,
-}
-
-/// How an edge is written in source.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum EdgeLabel {
-    /// `.name`: an attribute, a slot, or a member that Python code can read (`__self__`, `__globals__`).
-    Attribute(StringId),
-    /// `['name']`: a value under a `str` key.
-    Key(StringId),
-    /// `[text]`: a value under another key.
-    Item(StringId),
-    /// `[number]`: an item of a sequence.
-    Index(u32),
-    /// A key of a dict, or an element of a set.
-    Member,
-    /// `<local name>`: of a frame, a generator, a coroutine.
-    Local(StringId),
-    /// Not a reference: the cell that it leads to is this variable of the function before it.
-    Closure(StringId),
-    /// The type of an object.
-    Type,
-    /// `tp_traverse` reports it, and nothing names it; its place in the order of visits.
-    Unnamed(u32),
-    /// A weak reference: keeps nothing alive.
-    Weak,
-}
-
-/// What a root of the heap is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[repr(u8)]
-pub enum RootKind {
-    /// A running frame.
-    Frame = 0,
-    /// A dictionary or list of the interpreter (`sys.modules`, builtins).
-    Interpreter = 1,
-}
-
-impl RootKind {
-    /// The kind with this number on the wire.
-    pub fn from_wire(number: u64) -> Option<RootKind> {
-        match number {
-            0 => Some(RootKind::Frame),
-            1 => Some(RootKind::Interpreter),
-            _ => None,
-        }
-    }
 }

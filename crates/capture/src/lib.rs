@@ -1,19 +1,19 @@
 //! The capture format: what the agent writes inside the user's process and what every analysis reads.
 //!
-//! A capture is a directory. Each process that was recorded owns a series of *segment* files; a segment is a
-//! header and a row of *chunks*; a chunk is a length, a checksum and *events*. [`wire`] draws the bytes,
-//! `docs/format.md` is the same for people who do not read Rust.
+//! A capture is a directory. Each recorded process owns a series of *segment* files; a segment is a header and a
+//! sequence of *chunks*; a chunk is a length, a checksum and *events*. [`wire`] defines the bytes; `docs/format.md`
+//! describes them for readers who do not read Rust.
 //!
 //! # Constraints
 //! - The writing half ([`mod@write`]) runs inside `malloc`: no std, no allocation, no lock, no panic.
-//! - What was written before a SIGKILL is readable after it: a segment is a shared file mapping, and the length
-//!   in a chunk's header is raised only after the event is complete.
-//! - The reading half (`read`, feature `read`) never panics, whatever the bytes. A cut-off tail is a state
+//! - What was written before a SIGKILL is readable after it: a segment is a shared file mapping, and the length in a
+//!   chunk's header is raised only after the event is complete.
+//! - The reading half (`read`, feature `read`) never panics, whatever the bytes. A truncated tail is a state
 //!   ([`read::Tail`]), not an error.
-//! - Ids are explicit in every definition, so that damage can lose a name but never exchange two.
+//! - Every definition states its id, so damage can lose a name but never swap two.
 //!
 //! # What it does not do
-//! It gives no meaning to events: peaks and live memory are `deadweight-analysis`.
+//! It does not interpret events: peaks and live memory are the work of `deadweight-analysis`.
 //!
 //! # Example
 //! ```
@@ -31,6 +31,7 @@
 #![cfg_attr(not(feature = "read"), no_std)]
 
 mod event;
+mod header;
 mod ids;
 mod linetable;
 pub mod varint;
@@ -40,17 +41,17 @@ pub mod write;
 #[cfg(feature = "read")]
 mod error;
 #[cfg(feature = "read")]
-pub mod looks;
-#[cfg(feature = "read")]
 pub mod manifest;
 #[cfg(feature = "read")]
 pub mod read;
+#[cfg(feature = "read")]
+pub mod rss_samples;
 #[cfg(feature = "read")]
 pub mod timeline;
 
 #[cfg(feature = "read")]
 pub use error::Error;
-/// The text of the Note that says that a MemoryError which nothing caught ended the process's program.
+/// The text of the Note that says that an uncaught MemoryError ended the program.
 pub const UNCAUGHT_MEMORY_ERROR: &str = "uncaught MemoryError";
 
 pub use event::{Allocator, Cause, EdgeLabel, Event, Frame, HeapObject, MapKind, RegionAmount, RootKind, StackTotals};

@@ -1,4 +1,4 @@
-//! From the byte offset of an instruction to its line, for each encoding that CPython 3.9 to 3.15 has used.
+//! Finds the line of an instruction by its byte offset, for each encoding of CPython 3.9 to 3.15.
 //!
 //! Sources: CPython's `Objects/lnotab_notes.txt` (3.9, 3.10) and `InternalDocs/code_objects.md` (3.11 and later).
 
@@ -43,8 +43,8 @@ pub struct LineTable<'a> {
 }
 
 impl LineTable<'_> {
-    /// The line of the instruction at this byte offset; `None` where the compiler gave it no line or the table
-    /// does not reach so far. A frame that has not started (offset -1) is at the first line.
+    /// The line of the instruction at this byte offset; `None` if the compiler gave it no line, or the table ends
+    /// before it. A frame that has not started (offset -1) is at the first line.
     pub fn line(&self, offset: i32) -> Option<u32> {
         let Ok(offset) = u64::try_from(offset) else {
             return Some(self.first_line);
@@ -100,7 +100,7 @@ impl LineTable<'_> {
             match code {
                 // Long form and "no columns": the line step is a signed number of six-bit digits.
                 13 | 14 => line = line.wrapping_add(signed_number(self.bytes, &mut at)?),
-                10..=12 => line += i64::from(code) - 10,
+                10..=12 => line = line.wrapping_add(i64::from(code) - 10),
                 _ => {}
             }
             if offset < end {
@@ -195,6 +195,15 @@ mod tests {
     #[test]
     fn a_frame_that_has_not_started_is_at_its_first_line() {
         assert_eq!(table(LineTableKind::Locations, &[]).line(-1), Some(10));
+    }
+
+    #[test]
+    fn a_line_beyond_all_numbers_is_none() {
+        // A step from line 10 to line 2^63 - 1, then one line more.
+        let mut bytes = vec![0x80 | 13 << 3, 0x6a];
+        bytes.extend([0x7f; 9]);
+        bytes.extend([0x0f, 0x80 | 11 << 3, 0, 0]);
+        assert_eq!(table(LineTableKind::Locations, &bytes).line(2), None);
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! `run.json`: what the supervisor knows about the run, beside the segments that the processes write.
+//! `run.json`: what the supervisor knows about the run, in addition to the segments that the processes write.
 
 use std::io;
 use std::path::Path;
@@ -22,12 +22,12 @@ pub enum ExitKind {
     Signalled,
     /// The kernel killed it because memory ran out.
     OomKilled,
-    /// It still ran at the end of the run, or nobody saw its end.
+    /// It was still running at the end of the run, or its end was not seen.
     #[default]
     Unknown,
 }
 
-/// How a process ended, with the figures.
+/// How a process ended, in detail.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Exit {
     /// In which way.
@@ -45,7 +45,7 @@ pub struct Exit {
     pub evidence: Option<String>,
 }
 
-/// A process as the supervisor saw it from outside.
+/// A process as the supervisor saw it.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct SeenProcess {
     /// Process id.
@@ -59,7 +59,7 @@ pub struct SeenProcess {
     /// When it was first seen, seconds since the start of the run.
     #[serde(default)]
     pub first_seconds: Option<f64>,
-    /// When it was gone; `None` if it still ran at the end.
+    /// When it had ended; `None` if it was still running at the end of the run.
     #[serde(default)]
     pub ended_seconds: Option<f64>,
     /// Its own limit of address space or data (`ulimit -v`, `ulimit -d`), bytes, if it had one.
@@ -102,12 +102,11 @@ pub struct Manifest {
     pub seconds: Option<f64>,
     /// How the started program ended, once it has.
     pub exit: Option<Exit>,
-    /// Highest resident memory of the process tree, bytes; pages that processes share count once where that could
-    /// be told.
+    /// Highest resident memory of the process tree, bytes; pages that processes share count once where that is known.
     pub peak_rss_bytes: Option<u64>,
     /// When that was, seconds since the start.
     pub peak_rss_seconds: Option<f64>,
-    /// All processes seen from outside.
+    /// All processes that the supervisor saw.
     pub processes: Vec<SeenProcess>,
     /// What could not be measured, one sentence each.
     pub warnings: Vec<String>,
@@ -143,7 +142,7 @@ impl Manifest {
         serde_json::from_slice(&bytes).map_err(bad)
     }
 
-    /// Writes the manifest so that a reader finds either the old one or the new one, whole.
+    /// Replaces the manifest atomically: a reader finds either the whole old one or the whole new one.
     ///
     /// # Errors
     /// If the folder cannot be written.

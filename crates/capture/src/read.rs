@@ -1,10 +1,12 @@
-//! The reading half: bytes to events, as far as they go.
+//! The reading half: from bytes to events.
 
 mod capture;
 mod event;
+mod header;
 mod segment;
 
 pub use capture::{
     Capture, FOLD_FILE, HeapFiles, ProcessFiles, ProcessId, SegmentFile, heap_file_name, segment_file_name,
 };
-pub use segment::{Events, Paused, Segment, SegmentHeader, Tail, segments};
+pub use header::SegmentHeader;
+pub use segment::{Events, Paused, Segment, Tail, segments};

@@ -1,7 +1,7 @@
-//! `timeline.jsonl`: the memory of a run's processes over time, as the supervisor saw it from outside.
+//! `timeline.jsonl`: the resident memory of a run's processes over time, as the supervisor measured it.
 //!
-//! One JSON object a line, each appended in one write, so the file is readable whenever its writer is killed. Nothing
-//! here comes from the agent: the same file is made for programs that are no Python.
+//! One JSON object per line, each appended with one write, so the file is readable whenever its writer is killed. Nothing
+//! here comes from the agent: the file is the same for programs that are not Python.
 
 mod read;
 mod write;
@@ -28,9 +28,9 @@ pub type Number = u32;
 pub struct Point {
     /// Milliseconds since the start.
     pub ms: u64,
-    /// All processes; pages that they share count once where that could be told.
+    /// All processes; pages that they share count once where that is known.
     pub total: u64,
-    /// What the control group with the limit counts, where there is one: page cache and the kernel's own memory as well.
+    /// What the control group with the limit counts, if there is one: it includes page cache and kernel memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<u64>,
     /// The large processes, each with its resident memory.
@@ -57,21 +57,21 @@ pub struct TimelineProcess {
     pub ms: u64,
     /// Command line, shortened.
     pub argv: Vec<String>,
-    /// When it was gone.
+    /// When it had ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_ms: Option<u64>,
-    /// Its highest resident memory in bytes, and when: exact although points are thinned out.
+    /// Its highest resident memory in bytes: exact although points are thinned out.
     #[serde(default)]
     pub peak: u64,
-    /// See `peak`.
+    /// When that was.
     #[serde(default)]
     pub peak_ms: u64,
-    /// How it ended, as far as that could be seen.
+    /// How it ended, if that was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
 }
 
-/// The limit of memory that applied from a moment on.
+/// The memory limit that applied from some time on.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct LimitChange {
     /// Milliseconds since the start.
@@ -100,7 +100,7 @@ enum Record {
     Timeline {
         version: u32,
     },
-    /// A process that appeared, or news of one: the last record of a number counts.
+    /// A process that appeared or changed: the last record of a number counts.
     Process(TimelineProcess),
     Limit(LimitChange),
     Mark(Mark),
@@ -110,9 +110,9 @@ enum Record {
 /// A whole timeline.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Timeline {
-    /// In the order of time. Of a long run, the older ones are the highest of their span.
+    /// In the order of time. In a long run each older point is the highest of several.
     pub points: Vec<Point>,
-    /// By number. The smallest ones of very many are left out.
+    /// By number. Of more than 1000, the smallest ones that have ended are left out.
     pub processes: BTreeMap<Number, TimelineProcess>,
     /// In the order of time.
     pub limits: Vec<LimitChange>,
@@ -134,7 +134,7 @@ impl Timeline {
         peak
     }
 
-    /// The limit that applied at a moment.
+    /// The limit that applied at a time.
     pub fn limit_at(&self, ms: u64) -> Option<&LimitChange> {
         self.limits.iter().rev().find(|limit| limit.ms <= ms)
     }

@@ -1,4 +1,4 @@
-//! The bytes of a segment: the only place where they get their meaning. Numbers are little endian.
+//! The bytes of a segment. This is the only place that defines their meaning. Numbers are little endian.
 //!
 //! A segment file is one or more segments, one after the other (the agent's files hold one, a fold several):
 //!
@@ -16,11 +16,11 @@
 //! | 48..56 | `CLOCK_MONOTONIC` when the segment was begun, nanoseconds |
 //! | 56..60 | CRC-32 of bytes 0..56 |
 //! | 60..64 | [`State`], rewritten in place |
-//! | 64..72 | blocks of at least so many bytes are always recorded in a sampled run |
+//! | 64..72 | in a sampled run, blocks of at least this many bytes are always recorded |
 //! | 72..88 | requests for heap snapshots from outside: asked, answered, answer, noticed (`docs/format.md`, Requests) |
-//! | 88..92 | process id of the copy that writes, or wrote, the last heap snapshot; 0 before the first |
+//! | 88..92 | process id of the snapshot child that writes, or wrote, the last heap snapshot; 0 before the first |
 //! | 92..128 | zero |
-//! | 128.. | chunks, each at a multiple of 8; the row ends at zeros or at the end |
+//! | 128.. | chunks, each at a multiple of 8, up to zeros or the end |
 //!
 //! | bytes of a chunk | contents |
 //! |---|---|
@@ -33,8 +33,8 @@
 //!
 //! An event is a tag byte and its fields. *v* is a LEB128 number, *z* a zigzag LEB128 number, *a* an address
 //! relative to the last address in this chunk (the first one relative to 0): if the difference `d` is a multiple of
-//! 8, the number is `zigzag(d / 8) * 2`, else `zigzag(d) * 2 + 1`. All references to "the last" start anew in each
-//! chunk, so chunks can be read one by one.
+//! 8, the number is `zigzag(d / 8) * 2`, else `zigzag(d) * 2 + 1`. "The last" of everything is reset in each chunk, so
+//! chunks can be read independently.
 //!
 //! | tag | event | fields |
 //! |---|---|---|
@@ -100,28 +100,28 @@ pub const HEADER_SIZE: usize = 16;
 pub const HEADER_CRC: usize = 56;
 /// Where the header keeps the [`State`].
 pub const HEADER_STATE: usize = 60;
-/// Where the header keeps the size from which on a sampled run records every block.
+/// Where the header keeps the size from which a sampled run records every block.
 pub const HEADER_ALWAYS: usize = 64;
-/// Where the header counts the snapshots that were asked for from outside.
+/// Where the header counts the snapshots that other processes have requested.
 pub const HEADER_ASKED: usize = 72;
-/// Where the header counts those that the process has answered.
+/// Where the header counts the requests that the process has answered.
 pub const HEADER_ANSWERED: usize = 76;
 /// Where the header keeps the last answer: the snapshot's number plus 1, [`ANSWER_IMPOSSIBLE`] or
 /// [`ANSWER_NO_PROCESS`].
 pub const HEADER_ANSWER: usize = 80;
-/// Where the header counts those that the process has seen.
+/// Where the header counts the requests that the process has seen.
 pub const HEADER_NOTICED: usize = 84;
 /// Where the header keeps the process id of the last snapshot's writer.
 pub const HEADER_WRITER: usize = 88;
 /// The answer of a process that cannot take snapshots: its Python is not known well enough.
 pub const ANSWER_IMPOSSIBLE: u32 = u32::MAX;
-/// The answer of a process that could not be copied: there was no memory or no process to be had.
+/// The answer of a process that could not fork its snapshot child: there was no memory or no free process.
 pub const ANSWER_NO_PROCESS: u32 = u32::MAX - 1;
 /// Bytes before a chunk's payload.
 pub const CHUNK_HEADER_BYTES: usize = 24;
 /// A chunk whose payload has reached this many bytes is sealed.
 pub const CHUNK_PAYLOAD_BYTES: usize = 64 * 1024;
-/// Room that each event without a text of its own fits into.
+/// Bytes that are enough for each event without text.
 pub const MAX_SMALL_EVENT: usize = 80;
 
 /// Tag bytes of the events.
@@ -176,14 +176,14 @@ pub mod tag {
     pub const HEAP_CHUNK: u8 = 0x2b;
 }
 
-/// What became of the writer of a segment.
+/// The state of the writer of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[repr(u32)]
 pub enum State {
     /// It is being written; if the process is gone, it was killed.
     #[default]
     Recording = 0,
-    /// It is full and another one follows.
+    /// The segment is full and another one follows.
     Full = 1,
     /// The process ended in an orderly way.
     Ended = 2,
@@ -243,7 +243,7 @@ pub mod label_kind {
     pub const WEAK: u64 = 9;
 }
 
-/// A name for a frame that is no Python frame, as a number on the wire.
+/// A frame that is not a Python frame, as a number on the wire.
 pub mod frame_kind {
     #![allow(missing_docs)]
     pub const NATIVE_THREAD: u64 = 0;

@@ -1,7 +1,7 @@
 //! The writing half: events into a fixed buffer, which in the agent is a shared file mapping.
 //!
-//! No allocation, no lock, no clock, no panic. [`SegmentWriter`] holds the place, not the buffer's owner: whoever
-//! maps the file decides how long it lives.
+//! No allocation, no lock, no clock, no panic. [`SegmentWriter`] borrows the buffer: whoever maps the file decides how long
+//! the mapping lives.
 
 mod folded;
 mod heap;
@@ -9,6 +9,7 @@ mod regions;
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
+pub use crate::header::Requests;
 use crate::varint::{put, zigzag};
 use crate::wire::{self, State, frame_kind, tag};
 use crate::{Addr, Allocator, CodeId, Frame, LineTableKind, MapKind, StackId, StringId};
@@ -26,40 +27,17 @@ pub struct SegmentInfo {
     pub exact: bool,
     /// Sampling interval in bytes; 0 if exact.
     pub interval_bytes: u64,
-    /// Blocks of at least so many bytes are always recorded in a sampled run; 0 if exact.
+    /// In a sampled run, blocks of at least this many bytes are always recorded; 0 if exact.
     pub always_bytes: u64,
     /// `CLOCK_MONOTONIC` at the segment's start, nanoseconds.
     pub start_nanos: u64,
-    /// Requests for heap snapshots so far.
+    /// Requests for heap snapshots up to now.
     pub requests: Requests,
     /// Process id of the last heap snapshot's writer, or 0.
     pub snapshot_writer: u32,
 }
 
-/// Requests for heap snapshots from outside; see `docs/format.md`, Requests.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Requests {
-    /// How many there were.
-    pub asked: u32,
-    /// How many of these are answered.
-    pub answered: u32,
-    /// The last answer: the snapshot's number plus 1, or [`wire::ANSWER_IMPOSSIBLE`].
-    pub answer: u32,
-    /// How many of these the process has seen.
-    pub noticed: u32,
-}
-
-impl Requests {
-    /// None so far.
-    pub const NONE: Requests = Requests {
-        asked: 0,
-        answered: 0,
-        answer: 0,
-        noticed: 0,
-    };
-}
-
-/// The event did not fit: go on in a new segment.
+/// The event did not fit: continue in a new segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full;
 
@@ -77,7 +55,7 @@ pub struct SegmentWriter<'a> {
     last: Last,
 }
 
-/// What differences refer to; anew in each chunk.
+/// What differences refer to; reset in each chunk.
 #[derive(Clone, Copy, Debug, Default)]
 struct Last {
     addr: u64,
@@ -143,29 +121,29 @@ impl<'a> SegmentWriter<'a> {
         self.bytes.len().saturating_sub(self.at) >= SPARE.saturating_add(bytes)
     }
 
-    /// Bytes of the segment that hold something.
+    /// Bytes of the segment that are in use.
     pub fn used_bytes(&self) -> usize {
         wire::align(self.at).min(self.bytes.len())
     }
 
-    /// Notes what became of the writer; see [`State`].
+    /// Sets the state of the writer; see [`State`].
     pub fn set_state(&mut self, state: State) {
         store(self.bytes, wire::HEADER_STATE, &(state as u32).to_le_bytes());
     }
 
-    /// Where others count up the snapshots that they ask for: a number of four bytes, aligned as the segment is.
-    /// `None` if there is no header.
+    /// Address of the counter that other processes raise to request snapshots: a number of four bytes, aligned as the
+    /// segment is. `None` if there is no header.
     #[inline(always)]
     pub fn asked_place(&self) -> Option<*const u8> {
         self.bytes.get(wire::HEADER_ASKED..).map(<[u8]>::as_ptr)
     }
 
-    /// Notes how far the requests for snapshots have come; `asked` is not touched.
+    /// Updates how far requests for snapshots have been handled; `asked` is not touched.
     pub fn set_requests(&mut self, requests: &Requests) {
         store_requests(self.bytes, requests);
     }
 
-    /// Notes which process writes the last heap snapshot.
+    /// Sets which process writes the last heap snapshot.
     pub fn set_snapshot_writer(&mut self, pid: u32) {
         store(self.bytes, wire::HEADER_WRITER, &pid.to_le_bytes());
     }
@@ -227,13 +205,13 @@ impl<'a> SegmentWriter<'a> {
         let number = if difference & 7 == 0 {
             zigzag(difference >> 3) << 1
         } else {
-            // An odd address far away loses its top bit; user addresses have 47 bits.
+            // A misaligned address far away loses its top bit, but user addresses have 47 bits.
             (zigzag(difference) << 1) | 1
         };
         put(self.bytes, at, number)
     }
 
-    /// A block was born.
+    /// A block was allocated.
     #[inline(always)]
     pub fn alloc(&mut self, addr: Addr, size: u64, stack: StackId, allocator: Allocator) {
         if !self.has_room() {
@@ -255,7 +233,7 @@ impl<'a> SegmentWriter<'a> {
         self.commit(end);
     }
 
-    /// A block is gone.
+    /// A block was freed.
     #[inline(always)]
     pub fn free(&mut self, addr: Addr) {
         if !self.has_room() {
@@ -276,7 +254,7 @@ impl<'a> SegmentWriter<'a> {
         }
     }
 
-    /// Writes a tag and plain numbers; the caller made sure of the room.
+    /// Writes a tag and plain numbers; the caller has checked that there is room.
     fn numbers(&mut self, kind: u8, numbers: &[u64]) {
         self.numbers_and_text(kind, numbers, &[]);
     }
@@ -391,7 +369,7 @@ impl<'a> SegmentWriter<'a> {
         self.commit(end);
     }
 
-    /// So many events could not be written.
+    /// A number of events could not be written.
     pub fn lost(&mut self, events: u64) -> Result<(), Full> {
         self.event(tag::LOST, &[events], &[])
     }
@@ -401,7 +379,7 @@ impl<'a> SegmentWriter<'a> {
         self.event(tag::NOTE, &[text.len() as u64], text)
     }
 
-    /// Python ends in this process, or has ended (`over`).
+    /// Python is shutting down in this process, or has done so (`over`).
     pub fn python_ends(&mut self, nanos: u64, over: bool) -> Result<(), Full> {
         self.event(tag::PYTHON_ENDS, &[nanos, u64::from(over)], &[])
     }
@@ -412,7 +390,7 @@ impl<'a> SegmentWriter<'a> {
     }
 }
 
-/// All but `asked`, which is not the writer's; `answered` last.
+/// Stores everything but `asked`, which belongs to other processes; `answered` comes last.
 fn store_requests(bytes: &mut [u8], requests: &Requests) {
     store(bytes, wire::HEADER_NOTICED, &requests.noticed.to_le_bytes());
     store(bytes, wire::HEADER_ANSWER, &requests.answer.to_le_bytes());

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use deadweight_capture::looks::{Area, AreaKind, FileKind, MappedFile, PAGE, ProcessLook};
+use deadweight_capture::rss_samples::{Area, AreaKind, FileKind, MappedFile, PAGE, ProcessRssSample};
 
 use crate::process::page_bytes;
 use crate::smaps::{self, Deadline, Mapping};
@@ -27,7 +27,7 @@ const MOST_AREAS: usize = 2048;
 const MOST_THREADS: usize = 512;
 
 /// Looks at a process. `None` if it is gone or the deadline passed.
-pub fn look(pid: u32, proportional: bool, capture: &Path, deadline: &Deadline) -> Option<ProcessLook> {
+pub fn look(pid: u32, proportional: bool, capture: &Path, deadline: &Deadline) -> Option<ProcessRssSample> {
     let mappings = smaps::read(pid, deadline)?;
     let mut sorter = Sorter {
         pid,
@@ -70,7 +70,7 @@ pub fn look(pid: u32, proportional: bool, capture: &Path, deadline: &Deadline) -
             .iter()
             .map(|file| counted(file.rss, file.pss, proportional))
             .sum::<u64>();
-    Some(ProcessLook {
+    Some(ProcessRssSample {
         pid,
         counted,
         proportional,
@@ -82,14 +82,14 @@ pub fn look(pid: u32, proportional: bool, capture: &Path, deadline: &Deadline) -
 }
 
 /// What is known of a process that is too small for a closer look.
-pub fn glance(pid: u32, resident: u64, shared: u64) -> ProcessLook {
+pub fn glance(pid: u32, resident: u64, shared: u64) -> ProcessRssSample {
     let file = MappedFile {
         kind: FileKind::Code,
         path: String::new(),
         rss: shared.min(resident),
         pss: shared.min(resident),
     };
-    ProcessLook {
+    ProcessRssSample {
         pid,
         counted: resident,
         proportional: false,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::smaps::{Deadline, now_nanos, spent_by_us};
 use crate::{look, process, smaps};
-use deadweight_capture::looks::{FileKind, Look, LookWriter, ProcessLook};
+use deadweight_capture::rss_samples::{FileKind, ProcessRssSample, RssSample, RssSampleWriter};
 
 /// Of the time that has passed, at most one part in so many goes into looks: processor time of the thread that looks,
 /// in which it may hold up an `mmap` of the program.
@@ -62,7 +62,7 @@ const FOR_OTHERS: usize = 1;
 #[derive(Debug)]
 pub struct Looker {
     capture: PathBuf,
-    writer: LookWriter,
+    writer: RssSampleWriter,
     /// By looks at maxima, and by others.
     spent: [Duration; 2],
     /// What a look took, or would have taken at least, and the resident memory then.
@@ -72,7 +72,7 @@ pub struct Looker {
     /// What was looked at last: total, processes with their resident memory.
     before: Option<(u64, Vec<Seen>)>,
     /// A maximum that there was no time for.
-    sketch: Option<Look>,
+    sketch: Option<RssSample>,
     /// Resident memory at the last poll, when that was, and how fast it grew, bytes a second.
     total: u64,
     polled: Duration,
@@ -111,7 +111,7 @@ impl Looker {
         Looker {
             // As the kernel names it.
             capture: capture.canonicalize().unwrap_or_else(|_| capture.to_path_buf()),
-            writer: LookWriter::new(capture),
+            writer: RssSampleWriter::new(capture),
             spent: [Duration::ZERO; 2],
             cost: Duration::ZERO,
             cost_of: 0,
@@ -253,11 +253,11 @@ impl Looker {
     fn note_unchanged(&mut self, now: Duration) {
         self.last = now;
         if let Some((total, _)) = &self.before {
-            let _ = self.writer.write(Look {
+            let _ = self.writer.write(RssSample {
                 nanos: now_nanos(),
                 total: *total,
                 unchanged: true,
-                ..Look::default()
+                ..RssSample::default()
             });
         }
     }
@@ -295,17 +295,17 @@ impl Looker {
         self.before = Some((total, processes.to_vec()));
         self.sketch = None;
         // On a full disk there is no ledger; the report says so.
-        let _ = self.writer.write(Look {
+        let _ = self.writer.write(RssSample {
             nanos: when(total, before, after),
             total,
             cost_micros: cost.as_micros() as u64,
             processes: found,
-            ..Look::default()
+            ..RssSample::default()
         });
         cost
     }
 
-    fn each(&self, processes: &[Seen], deadline: &Deadline) -> Option<Vec<ProcessLook>> {
+    fn each(&self, processes: &[Seen], deadline: &Deadline) -> Option<Vec<ProcessRssSample>> {
         let mut largest: Vec<Seen> = processes
             .iter()
             .copied()
@@ -326,7 +326,11 @@ impl Looker {
                 return None;
             }
             let from_afar = || Some(look::glance(pid, resident, process::resident_of_files(pid)?));
-            looks.extend(found.or_else(from_afar).map(|look| ProcessLook { copy_of, ..look }));
+            looks.extend(
+                found
+                    .or_else(from_afar)
+                    .map(|look| ProcessRssSample { copy_of, ..look }),
+            );
         }
         Some(looks)
     }
@@ -350,9 +354,10 @@ fn when(total: u64, (begin, before): (u64, u64), (end, after): (u64, u64)) -> u6
 
 /// Whether processes share much of their memory, as after a fork: programs and libraries aside, which are all there from the
 /// start.
-fn is_shared(found: &[ProcessLook]) -> bool {
-    let of_areas = |one: &ProcessLook| -> u64 { one.areas.iter().map(|area| area.rss.saturating_sub(area.pss)).sum() };
-    let of_files = |one: &ProcessLook| -> u64 {
+fn is_shared(found: &[ProcessRssSample]) -> bool {
+    let of_areas =
+        |one: &ProcessRssSample| -> u64 { one.areas.iter().map(|area| area.rss.saturating_sub(area.pss)).sum() };
+    let of_files = |one: &ProcessRssSample| -> u64 {
         let shared = one.files.iter().filter(|file| file.kind == FileKind::Shared);
         shared.map(|file| file.rss.saturating_sub(file.pss)).sum()
     };
@@ -370,24 +375,24 @@ fn held_still(processes: &[Seen]) -> bool {
 }
 
 /// What can be told of a maximum at no cost, where one process is large.
-fn sketch(total: u64, processes: &[Seen]) -> Option<Look> {
+fn sketch(total: u64, processes: &[Seen]) -> Option<RssSample> {
     let mut large = processes.iter().filter(|process| process.resident > LARGE);
     let (Some(&Seen { pid, .. }), None) = (large.next(), large.next()) else {
         return None;
     };
     let [anonymous, files, shared] = process::resident_by_kind(pid)?;
-    Some(Look {
+    Some(RssSample {
         nanos: now_nanos(),
         total,
         kinds: Some([anonymous, files, shared, smaps::heap_bytes(pid)]),
-        ..Look::default()
+        ..RssSample::default()
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use deadweight_capture::looks;
+    use deadweight_capture::rss_samples;
     use std::time::Instant;
 
     fn seen(pid: u32, resident: u64) -> Seen {
@@ -411,7 +416,7 @@ mod tests {
             looker.poll(start.elapsed(), resident, &[seen(us, resident)], || u64::MAX);
             std::thread::sleep(Duration::from_millis(5));
         }
-        let looks = looks::read(folder.path());
+        let looks = rss_samples::read(folder.path());
         assert!(looks.len() >= 2, "{}", looks.len());
         let spent: u64 = looks.iter().map(|look| look.cost_micros).sum();
         assert!(

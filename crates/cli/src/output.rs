@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use deadweight_capture::read::Capture;
-use deadweight_capture::{looks, manifest, timeline};
+use deadweight_capture::{manifest, rss_samples, timeline};
 
 /// The agent has 1024 bytes for the name of a file in the folder.
 const LONGEST_PATH: usize = 960;
@@ -64,7 +64,7 @@ fn empty(folder: &Path) -> Result<()> {
             "run.json.part",
             timeline::FILE,
             "timeline.jsonl.part",
-            looks::FILE,
+            rss_samples::FILE,
         ]
         .contains(&&*name)
             || name.ends_with(".dws")
@@ -111,6 +111,6 @@ pub fn remove_unused(folder: &Path) {
     // Failure leaves a folder with a manifest that says that nothing was started.
     let _ = fs::remove_file(folder.join(manifest::FILE));
     let _ = fs::remove_file(folder.join(timeline::FILE));
-    let _ = fs::remove_file(folder.join(looks::FILE));
+    let _ = fs::remove_file(folder.join(rss_samples::FILE));
     let _ = fs::remove_dir(folder);
 }

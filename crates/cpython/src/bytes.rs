@@ -1,4 +1,4 @@
-//! `bytes` objects: line tables are such.
+//! `bytes` objects, as which line tables are stored.
 
 use crate::layout::Layout;
 use crate::memory::{Memory, field};
@@ -16,7 +16,7 @@ pub struct Content {
     pub len: u64,
 }
 
-/// The content of the `bytes` object at `object`; `None` if it is no such object or longer than [`MAX_LEN`].
+/// The content of the `bytes` object at `object`; `None` if it is not one, or is longer than [`MAX_LEN`].
 pub fn content<M: Memory>(mem: &M, layout: &Layout, object: u64) -> Option<Content> {
     if !has_flag(mem, layout, object, BYTES_SUBCLASS) {
         return None;

@@ -1,4 +1,4 @@
-//! Code objects: what to copy at first sight, and how to notice that an address was used again.
+//! Code objects: what to copy when one is first seen, and how to notice that its address was reused.
 
 use crate::layout::Layout;
 use crate::memory::{Memory, field, is_plausible};
@@ -16,9 +16,9 @@ pub struct CodeMetadata {
     pub line_table: u64,
 }
 
-/// A few words that differ between two code objects that had the same address one after the other.
+/// A few words that tell apart two code objects that had the same address one after the other.
 ///
-/// It is a strong hint, not a proof: an object may be freed and all four words come back.
+/// A strong hint, not a proof: another object at the address could have the same four words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CodeIdentity {
     /// `co_firstlineno`.
@@ -31,9 +31,9 @@ pub struct CodeIdentity {
     pub line_table: u64,
 }
 
-/// Reads what is copied when the code object at `code` is met for the first time.
+/// Reads what is copied when the code object at `code` is first seen.
 ///
-/// `code` is an address that [`walk`](crate::frame::walk) gave, and its frame still lives.
+/// `code` is an address from [`walk`](crate::frame::walk), and its frame is still alive.
 pub fn metadata<M: Memory>(mem: &M, layout: &Layout, code: u64) -> Option<CodeMetadata> {
     if !is_plausible(code) {
         return None;

@@ -1,8 +1,9 @@
-//! The value of a context variable in a thread: which task runs, as far as the program tells by `contextvars`.
+//! The value of a context variable in a thread. It tells which task is running, if the program uses `contextvars`.
 //!
-//! A thread state points at its current `Context`, which has a hash trie of its variables (`Include/internal/pycore_hamt.h`).
-//! The trie is immutable: setting a variable makes a new one. So it may be read at any moment by the thread itself, with
-//! or without the GIL. There are few variables, and the trie is searched as a whole instead of computing hashes.
+//! A thread state points at its current `Context`, which has a hash trie of its variables
+//! (`Include/internal/pycore_hamt.h`). The trie is immutable: setting a variable makes a new one. So the thread itself
+//! may read it at any time, with or without the GIL. There are few variables, so the whole trie is searched and no hash
+//! is computed.
 
 use crate::{Layout, Memory, is_plausible};
 
@@ -10,25 +11,25 @@ use crate::{Layout, Memory, is_plausible};
 const VARIABLES: u64 = 24;
 /// `PyHamtObject.h_root`.
 const ROOT: u64 = 16;
-/// `PyHamtNode_Bitmap.b_array` and `PyHamtNode_Collision.c_array`: pairs, as many words as `ob_size` says.
+/// `PyHamtNode_Bitmap.b_array` and `PyHamtNode_Collision.c_array`: pairs, `ob_size` words in all.
 const PAIRS: u64 = 32;
-/// `PyHamtNode_Array.a_array`, of so many children.
+/// `PyHamtNode_Array.a_array`, and the number of its children.
 const CHILDREN: u64 = 16;
 const CHILD_COUNT: u64 = 32;
-/// Levels of a trie: 32 bits of hash by 5 bits, and the node of those with the same hash.
+/// Levels of a trie: 32 bits of hash in steps of 5, and a node for equal hashes.
 const DEEPEST: u32 = 8;
-/// Nodes and pairs that are looked at; a thousand variables have fewer.
+/// Nodes and pairs that are visited at most; 1000 variables have fewer.
 const MOST_STEPS: u32 = 1 << 14;
-/// Words of a thread state among which its context is looked for.
+/// Words of a thread state that are searched for its context.
 const THREAD_WORDS: u64 = 64;
 
-/// Where a thread state has its current context, with the context's version in the word after it.
+/// Where a thread state keeps its current context; the word after it is the context's version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ContextPlace(u16);
 
 impl ContextPlace {
-    /// Finds the place in the state of a thread in which the variable at `variable` has the value at `value` now. `mem` must
-    /// bear being asked for any address.
+    /// Finds the place in the state of a thread in which the variable at `variable` has the value at `value` now. `mem`
+    /// must accept any address.
     pub fn locate(mem: &impl Memory, layout: &Layout, state: u64, variable: u64, value: u64) -> Option<ContextPlace> {
         let offsets = (0..THREAD_WORDS).filter_map(|word| u16::try_from(word.checked_mul(8)?).ok());
         offsets
@@ -69,7 +70,7 @@ fn pointer(mem: &impl Memory, object: u64, offset: u64) -> Option<u64> {
         .filter(|&found| is_plausible(found))
 }
 
-/// Whether an object's type has that name (with its NUL).
+/// Whether the name of an object's type is `name` (with its NUL).
 fn is_named<const N: usize>(mem: &impl Memory, layout: &Layout, object: u64, name: &[u8; N]) -> Option<()> {
     let kind = pointer(mem, object, u64::from(layout.object.ob_type))?;
     let text = mem.u64(kind.checked_add(u64::from(layout.type_object.name))?)?;
@@ -104,7 +105,7 @@ impl<M: Memory> Search<'_, M> {
             let at = node.checked_add(PAIRS)?.checked_add(pair.checked_mul(16)?)?;
             let (key, value) = (self.mem.u64(at)?, pointer(self.mem, at, 8)?);
             match key {
-                // No key: a node further down.
+                // Without a key, it is a node further down.
                 0 => self.node(value, levels),
                 key if key == self.variable => Some(value),
                 _ => None,

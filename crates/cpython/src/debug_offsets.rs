@@ -1,7 +1,7 @@
 //! `_Py_DebugOffsets`: the table at the start of `_PyRuntime` in which CPython 3.13 and later describe themselves
 //! (Include/internal/pycore_runtime.h in 3.13, pycore_debug_offsets.h from 3.14).
 //!
-//! The table's own shape differs by minor version; a [`Layout`] says where each entry is.
+//! The shape of the table differs by minor version; a [`Layout`] has the place of each entry.
 //!
 //! ```text
 //!  offset  content
@@ -11,6 +11,7 @@
 //!  24      sub-tables of 64-bit entries
 //! ```
 
+pub use crate::layout::Fields;
 use crate::layout::{FrameChain, Layout, RuntimeLayout};
 use crate::memory::{Memory, is_plausible};
 use crate::mismatch::Mismatch;
@@ -18,36 +19,7 @@ use crate::version::Version;
 
 const COOKIE: u64 = u64::from_le_bytes(*b"xdebugpy");
 
-/// One value for each entry that is used: its position inside the table (`u16`), or what it holds (`u64`). Bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // The fields are named for what they hold; a sentence each would repeat the names.
-pub struct Fields<T> {
-    pub finalizing: T,
-    pub interpreters_head: T,
-    pub interpreter_next: T,
-    pub thread_current_frame: T,
-    pub thread_id: T,
-    pub frame_previous: T,
-    pub frame_executable: T,
-    pub frame_instruction: T,
-    pub frame_owner: T,
-    pub code_filename: T,
-    pub code_name: T,
-    pub code_qualname: T,
-    pub code_line_table: T,
-    pub code_first_line: T,
-    pub code_bytecode: T,
-    pub object_type: T,
-    pub type_name: T,
-    pub type_flags: T,
-    pub bytes_size: T,
-    pub bytes_data: T,
-    pub unicode_state: T,
-    pub unicode_length: T,
-    pub unicode_ascii_size: T,
-}
-
-/// What the running interpreter says about itself.
+/// What the running interpreter states about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DebugOffsets {
     /// As in `PY_VERSION_HEX`: compare it with `Py_Version`.

@@ -7,8 +7,8 @@
 //! | 3.13 to 3.15 | `current_frame` | `instr_ptr` | the same; the code pointer is tagged from 3.14 |
 //!
 //! A frame is **incomplete** until its instruction pointer reaches `_co_firsttraceable`: its cells and its generator
-//! are still being made. `sys._getframe` does not show such frames; neither does the walk, except for the innermost
-//! one. The trampoline that cleans up after `__init__` (3.13 on) can never become complete and is always hidden.
+//! are still being created. `sys._getframe` does not show such frames, nor does the walk, except for the innermost one.
+//! The trampoline that cleans up after `__init__` (3.13 on) can never become complete and is always hidden.
 
 use crate::layout::{FrameChain, FrameObjects, InterpreterFrames, Layout};
 use crate::memory::{Memory, field, is_plausible};
@@ -16,8 +16,7 @@ use crate::memory::{Memory, field, is_plausible};
 /// `FRAME_OWNED_BY_GENERATOR` (Include/internal/pycore_frame.h): such frames are always complete.
 const OWNED_BY_GENERATOR: u8 = 1;
 
-/// Hidden frames allowed for each one that is shown: at most an entry shim and a trampoline come with each; more is
-/// a cycle.
+/// Hidden frames allowed per visible one. Each has at most an entry shim and a trampoline; more means a cycle.
 const HIDDEN_PER_SHOWN: usize = 4;
 /// Hidden frames allowed in any case.
 const HIDDEN_AT_LEAST: usize = 64;
@@ -28,7 +27,7 @@ pub struct RawFrame {
     /// Address of the code object.
     pub code: u64,
     /// Offset in bytes of the instruction inside the bytecode, what Python calls `f_lasti`; -1 if the frame has not
-    /// begun to run (or its instruction pointer makes no sense).
+    /// begun to run (or its instruction pointer is invalid).
     pub offset: i32,
     /// Whether the frame has not reached its first traceable instruction: its line is `co_firstlineno`. Only the
     /// innermost frame can be so.
@@ -40,8 +39,7 @@ pub struct RawFrame {
 pub enum End {
     /// The chain ended, or `out` was full.
     Complete,
-    /// A frame or a code object was not what it should be, or the chain is a cycle: the frames before it are good,
-    /// the rest is unknown.
+    /// A frame or a code object was invalid, or the chain is a cycle: the frames before it are good, the rest is unknown.
     BadFrame,
 }
 
@@ -50,7 +48,7 @@ pub enum End {
 pub struct Walk {
     /// Number of frames written.
     pub len: usize,
-    /// Whether there are more frames, for which `out` had no room.
+    /// Whether there are more frames, which did not fit into `out`.
     pub truncated: bool,
     /// Why the walk ended.
     pub end: End,
@@ -59,8 +57,8 @@ pub struct Walk {
 /// Writes the frames of the thread state at `thread_state` to `out`, innermost first.
 ///
 /// `code_type` is the address of `PyCode_Type`: every code object is checked to be one, which turns a wrong layout
-/// into a cut-off stack. Nothing is read but frame links, instruction pointers, owners, and the type pointer and
-/// first traceable instruction of each code object.
+/// into a truncated stack. Only frame links, instruction pointers, owners, and the type pointer and first traceable
+/// instruction of each code object are read.
 #[inline]
 pub fn walk<M: Memory>(mem: &M, layout: &Layout, code_type: u64, thread_state: u64, out: &mut [RawFrame]) -> Walk {
     let mut len = 0;
@@ -147,7 +145,7 @@ fn interpreter<M: Memory>(
     out: &mut [RawFrame],
     len: &mut usize,
 ) -> Option<bool> {
-    // A local copy: its fields stay in registers, whatever the compiler thinks that `mem` may change.
+    // A local copy, so that its fields stay in registers whatever `mem` might change.
     let frames = *frames;
     let ob_type = layout.object.ob_type;
     let mut budget = out

@@ -1,22 +1,21 @@
-//! Readers for a snapshot of the heap: which objects there are, how big they are, and what refers to what by which
-//! name.
+//! Readers for a snapshot of the heap: which objects there are, their sizes, and their references with names.
 //!
 //! # How the parts fit together
 //!
 //! 1. [`Interpreters::locate`] finds the interpreters, [`lists::tracked`] gives the objects that the collector tracks.
-//! 2. [`Known::resolve`] is told the addresses of exported types; [`TypeFacts::read`] says once for each type what an
-//!    object of that type looks like. The caller keeps the facts in a table by address of the type.
+//! 2. [`Known::resolve`] takes the addresses of exported types; [`TypeFacts::read`] reads once per type what its
+//!    objects look like. The caller keeps these facts in a table by the type's address.
 //! 3. [`edges::named`] gives the references of one object with their names, [`size::shallow`] its size,
 //!    [`refcount::read`] its reference count.
 //! 4. [`threads::each`], [`threads::frames`] and [`variables::frame`] give what running code refers to.
 //!
-//! Nothing else may run meanwhile: the readers are for a copy of the process made by `fork`, or a stopped process.
+//! Nothing else may run meanwhile: the readers are for a snapshot child made by `fork`, or for a stopped process.
 //!
 //! # Names and exactness
 //!
-//! The references are those that the objects hold, named where that is possible. `tp_traverse` visits the same ones
-//! except for: keys of dicts, the references of code objects and of links of `lru_cache` (whose types the collector
-//! does not know), weak references, and a generator's or a function's strings.
+//! The references are those that the objects hold, with names where possible. `tp_traverse` visits the same ones except
+//! for keys of dicts, the references of code objects and of links of `lru_cache` (whose types the collector does not
+//! know), weak references, and the strings of generators and functions.
 
 pub mod edges;
 pub mod interpreters;
@@ -30,13 +29,16 @@ pub mod types;
 pub mod variables;
 
 mod array;
+mod body;
 mod code;
 mod dict;
+mod edge;
 mod instance;
 mod sequences;
+mod type_fields;
 
 pub use code::{closure, closure_name};
-pub use edges::{Edge, Label, NameRef};
+pub use edge::{Edge, Label, NameRef};
 pub use interpreters::Interpreters;
 pub use known::{Kind, Known};
 pub use types::TypeFacts;
@@ -74,7 +76,7 @@ impl<M: Memory> Context<'_, M> {
         self.address(object, u64::from(self.layout.object.ob_type))
     }
 
-    /// The address kept at `base + offset`, unless it is null or cannot be one.
+    /// The address stored at `base + offset`, unless it is null or implausible.
     #[inline(always)]
     pub(crate) fn address(&self, base: u64, offset: u64) -> Option<u64> {
         self.mem

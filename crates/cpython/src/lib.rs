@@ -10,10 +10,10 @@
 //! # Constraints
 //!
 //! * Usable inside `malloc`: `no_std`, no allocation, no lock, no system call, no panic, no `unsafe`.
-//! * Foreign bytes never panic and never loop for ever: every reader is bounded, and says how it ended.
-//! * Every address is checked before it is followed ([`is_plausible`]): null, low, misaligned and non-canonical
-//!   addresses end a reading. An address that passes may still be unmapped. Whoever reads its own process relies on
-//!   the rules below.
+//! * Foreign bytes never cause a panic or an endless loop: every reader is bounded, and reports how it ended.
+//! * Every address is checked before it is followed ([`is_plausible`]): reading stops at null, low, misaligned and
+//!   non-canonical addresses. An address that passes may still be unmapped, so reading one's own process relies on the
+//!   rules below.
 //! * All multi-byte values are little endian.
 //!
 //! # What the caller must ensure

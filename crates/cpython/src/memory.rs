@@ -1,4 +1,4 @@
-//! Where the bytes come from.
+//! Readable memory, and which addresses may be followed.
 
 /// Addresses below this one are never followed.
 const LOWEST: u64 = 0x1000;

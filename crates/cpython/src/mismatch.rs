@@ -1,22 +1,22 @@
-//! The one way in which a layout can be wrong.
+//! A difference between a layout and the running interpreter.
 
 use core::fmt;
 
-/// The running interpreter says something else than the layout.
+/// The running interpreter and the layout differ.
 ///
 /// Units of `expected` and `found` are those of the field: bytes for sizes and offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// What was compared, as in `code.tp_basicsize`.
     pub field: &'static str,
-    /// What the layout says.
+    /// The value in the layout.
     pub expected: u64,
-    /// What the interpreter says, or `None` where it could not be read.
+    /// The value in the interpreter, or `None` if it could not be read.
     pub found: Option<u64>,
 }
 
 impl Mismatch {
-    /// Nothing if both agree.
+    /// `Ok` if both agree.
     pub(crate) fn compare(field: &'static str, expected: u64, found: Option<u64>) -> Result<(), Self> {
         if found == Some(expected) {
             Ok(())

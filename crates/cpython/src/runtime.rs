@@ -1,4 +1,4 @@
-//! The runtime: is it finalizing, has it several interpreters, which thread state is whose?
+//! The runtime: whether it is finalizing, whether it has subinterpreters, and which thread state belongs to a thread.
 
 use crate::debug_offsets::DebugOffsets;
 use crate::layout::{Layout, RuntimeLayout};
@@ -59,8 +59,8 @@ impl Runtime {
         mem.u64(self.finalizing) != Some(0)
     }
 
-    /// Address of the `PyInterpreterState` created last, which is the main one if there is one only. `None` before
-    /// the first is created.
+    /// Address of the `PyInterpreterState` that was created last, which is the main one if it is the only one. `None`
+    /// before the first is created.
     #[inline]
     pub fn newest_interpreter<M: Memory>(&self, mem: &M) -> Option<u64> {
         mem.u64(self.interpreters_head).filter(|&addr| is_plausible(addr))
@@ -84,8 +84,8 @@ impl Runtime {
     /// The thread state to walk in the thread whose `pthread_self` is `this_thread`, given the one that
     /// `PyGILState_GetThisThreadState` returned (0 if none).
     ///
-    /// Up to 3.11 that function knows the main interpreter's only: if this thread runs a subinterpreter, it is the
-    /// holder of the GIL. From 3.12 on the answer is `specific` itself.
+    /// Up to 3.11 that function knows only thread states of the main interpreter: if this thread runs a subinterpreter, its
+    /// thread state is the one that holds the GIL. From 3.12 on the answer is `specific` itself.
     #[inline]
     pub fn thread_state<M: Memory>(&self, mem: &M, layout: &Layout, specific: u64, this_thread: u64) -> u64 {
         if self.current_thread.is_some()

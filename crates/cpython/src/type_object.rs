@@ -1,4 +1,4 @@
-//! Type objects: is the type at this address the one we think it is, with the shape we expect?
+//! Type objects: whether the type at an address is the expected one, with the expected shape.
 
 use crate::layout::Layout;
 use crate::memory::{Memory, field, is_plausible};
@@ -22,8 +22,7 @@ pub enum KnownType {
 
 /// Checks the name and the basic size of the type object at `addr`.
 ///
-/// A build with other layouts (free-threaded, `Py_TRACE_REFS`, a version that is not what it says) fails here before
-/// anything else is followed.
+/// A build with other layouts (free-threaded, `Py_TRACE_REFS`, a wrong version) fails here before anything else is read.
 pub fn check<M: Memory>(mem: &M, layout: &Layout, known: KnownType, addr: u64) -> Result<(), Mismatch> {
     let (size_field, size, name_field, name) = match known {
         KnownType::Code => (

@@ -7,7 +7,7 @@ use crate::type_object::{UNICODE_SUBCLASS, has_flag};
 /// Longer strings are refused, in code points: no name or path is as long.
 pub const MAX_LEN: u64 = 1 << 30;
 
-/// How many bytes of a string are read at once.
+/// Bytes of a string that are read at once.
 const BLOCK_BYTES: usize = 256;
 
 /// The outcome of [`utf8`].
@@ -15,14 +15,14 @@ const BLOCK_BYTES: usize = 256;
 pub struct Text {
     /// Number of bytes written; they are valid UTF-8.
     pub len: usize,
-    /// Whether the string goes on, for which the buffer had no room.
+    /// Whether the rest of the string did not fit into the buffer.
     pub truncated: bool,
 }
 
 /// Writes the `str` object at `object` (or an instance of a subclass) to `out` as UTF-8.
 ///
-/// Lossless but for surrogates, which become U+FFFD. What does not fit is cut off between two characters. `None` if
-/// it is no such object, is longer than [`MAX_LEN`], or is a string of 3.9 to 3.11 that is not "ready".
+/// Lossless except for surrogates, which become U+FFFD. What does not fit is cut off between two characters. `None` if
+/// it is not such an object, is longer than [`MAX_LEN`], or is a string of 3.9 to 3.11 that is not "ready".
 pub fn utf8<M: Memory>(mem: &M, layout: &Layout, object: u64, out: &mut [u8]) -> Option<Text> {
     if !has_flag(mem, layout, object, UNICODE_SUBCLASS) {
         return None;

@@ -1,4 +1,19 @@
-//! From a snapshot's files to its answer.
+//! Analyses the graph of a snapshot: what is reachable, what dominates what, which cycles and holders there are.
+
+pub(crate) mod chain;
+pub(crate) mod components;
+pub(crate) mod cycles;
+mod dominators;
+pub(crate) mod holders;
+pub(crate) mod paths;
+pub(crate) mod reach;
+pub(crate) mod retained;
+pub(crate) mod sites;
+pub(crate) mod tails;
+mod unowned;
+
+#[cfg(test)]
+mod oracle;
 
 use std::cmp::Reverse;
 
@@ -6,36 +21,36 @@ use deadweight_capture::Cause;
 use deadweight_capture::read::{HeapFiles, ProcessId};
 use rustc_hash::FxHashMap;
 
+use crate::Error;
+use crate::analyse::cycles::GarbageComponent;
+use crate::analyse::dominators::{VirtualNodes, dominators};
+use crate::analyse::reach::{Reach, Reachability, reach};
+use crate::analyse::retained::{DominatorTree, own};
 use crate::answer::{Amount, GarbageType, SnapshotAnswer, TypeAmount, Unowned};
-use crate::build::{Built, Keep, Places, build};
-use crate::cycles::{self, Island};
-use crate::dominators::{Virtual, dominators};
 use crate::graph::{COLLECTED, Graph, Inside};
-use crate::reach::{Reach, Realm, reach};
-use crate::retained::{Tree, own};
-use crate::{Error, components, holders, unowned};
+use crate::read::{Built, Keep, Places, build};
 
-/// So many types are listed.
+/// Longest list of types.
 const MOST_TYPES: usize = 50;
 
-/// Analyses one heap snapshot. Of one that was not written to its end it answers what is sound: then there is no
-/// garbage in the answer, because the reference that keeps an object alive may be among what is missing.
+/// Analyses one heap snapshot. The answer for a snapshot that was not written to its end lists no garbage, because the
+/// reference that keeps an object alive may be missing.
 ///
 /// # Errors
-/// If there is no object in it, nothing of it can be read, a newer deadweight wrote it, or it is too large.
+/// If it has no object or cannot be read at all, a newer deadweight wrote it, or it is too large.
 pub fn analyse_heap(files: &HeapFiles) -> Result<SnapshotAnswer, Error> {
     analyse_within(files, u64::MAX)
 }
 
-/// The same in no more than about `most` bytes of memory.
+/// As [`analyse_heap`], in no more than about `most` bytes of memory.
 ///
 /// # Errors
-/// See [`analyse_heap`]; [`Error::NoRoom`] if it would take more, as far as its objects and references tell.
+/// See [`analyse_heap`]; [`Error::NoRoom`] if it would need more, estimated from the number of objects and references.
 pub fn analyse_within(files: &HeapFiles, most: u64) -> Result<SnapshotAnswer, Error> {
     Ok(Heap::read(files, Keep::Nothing, most)?.answer())
 }
 
-/// A snapshot's graph, ready to be asked.
+/// A snapshot's graph with its analysis, ready for questions.
 #[derive(Debug)]
 pub struct Heap {
     pub(crate) process: ProcessId,
@@ -48,18 +63,18 @@ pub struct Heap {
     warnings: Vec<String>,
     pub(crate) graph: Graph,
     pub(crate) reach: Reach,
-    pub(crate) tree: Tree,
-    /// The place in the tree of what is above everything reachable.
+    pub(crate) tree: DominatorTree,
+    /// The place in the tree of the virtual node above everything live.
     pub(crate) live: u32,
-    pub(crate) garbage: Vec<Island>,
-    pub(crate) hidden: Vec<Island>,
-    without_finder: Vec<u32>,
+    pub(crate) garbage: Vec<GarbageComponent>,
+    pub(crate) hidden: Vec<GarbageComponent>,
+    unreferenced: Vec<u32>,
     unowned: Vec<Unowned>,
     pub(crate) places: Places,
 }
 
 impl Heap {
-    /// Reads a snapshot in order to ask it for more than [`analyse_heap`] answers.
+    /// Reads a snapshot in order to ask for more than [`analyse_heap`] answers.
     ///
     /// # Errors
     /// See [`analyse_heap`].
@@ -90,19 +105,19 @@ impl Heap {
             warnings.push(format!("{name}: {} objects could not be read", end.failed));
         }
         let reach = reach(&mut graph, &mut counts);
-        let without_finder = unowned::without_finder(&graph, &counts);
+        let unreferenced = unowned::unreferenced(&graph, &counts);
         drop(counts);
-        let unowned = unowned::unowned(&graph, &reach.realms);
-        let planted = plant(&graph, &reach);
-        let tree = Tree::new(&graph, dominators(&graph, &reach.realms, &planted.over));
+        let unowned = unowned::unowned(&graph, &reach.reachability);
+        let roots = virtual_roots(&graph, &reach);
+        let tree = DominatorTree::new(&graph, dominators(&graph, &reach.reachability, &roots.over));
         let place = |node: u32| tree.place(node).unwrap_or(0);
-        let islands = |islands: Vec<(u32, Vec<u32>)>| -> Vec<Island> {
-            let of = |(node, members)| Island {
+        let components = |components: Vec<(u32, Vec<u32>)>| -> Vec<GarbageComponent> {
+            let of = |(node, members)| GarbageComponent {
                 place: place(node),
                 members,
             };
             match complete {
-                true => islands.into_iter().map(of).collect(),
+                true => components.into_iter().map(of).collect(),
                 false => Vec::new(),
             }
         };
@@ -115,13 +130,13 @@ impl Heap {
             complete,
             pause_nanos: end.map(|end| end.pause_nanos),
             warnings,
-            live: place(planted.live),
-            garbage: islands(planted.garbage),
-            hidden: islands(planted.hidden),
+            live: place(roots.live),
+            garbage: components(roots.garbage),
+            hidden: components(roots.hidden),
             graph,
             reach,
             tree,
-            without_finder,
+            unreferenced,
             unowned,
             places: places.unwrap_or_default(),
         })
@@ -130,8 +145,8 @@ impl Heap {
     /// What [`analyse_heap`] answers.
     pub fn answer(&self) -> SnapshotAnswer {
         let Heap { graph, reach, tree, .. } = self;
-        let unreachable = |realm| match self.complete {
-            true => amount(graph, reach, realm),
+        let unreachable = |state| match self.complete {
+            true => amount(graph, reach, state),
             false => Amount::default(),
         };
         SnapshotAnswer {
@@ -143,15 +158,15 @@ impl Heap {
             complete: self.complete,
             pause_nanos: self.pause_nanos,
             all: all(graph),
-            garbage: unreachable(Realm::Garbage),
+            garbage: unreachable(Reachability::Garbage),
             garbage_types: match self.complete {
                 true => garbage_types(graph, reach),
                 false => Vec::new(),
             },
-            hidden: unreachable(Realm::Hidden),
+            hidden: unreachable(Reachability::Uncollectable),
             cycles: cycles::groups(graph, tree, &self.garbage),
             uncollectable: cycles::groups(graph, tree, &self.hidden),
-            unexplained: unowned::unexplained(graph, tree, &self.without_finder),
+            unexplained: unowned::unexplained(graph, tree, &self.unreferenced),
             holders: holders::holders(graph, tree, reach, self.live),
             unowned: self.unowned.clone(),
             types: types(graph, tree),
@@ -160,30 +175,31 @@ impl Heap {
     }
 }
 
-/// The virtual nodes of a graph: live, unowned, and one for each island of garbage and of hidden memory.
-struct Planted {
-    over: Virtual,
+/// The virtual roots above a graph: one for what is live, one for unowned memory, and one for each component of garbage and
+/// of uncollectable objects.
+struct VirtualRoots {
+    over: VirtualNodes,
     live: u32,
     garbage: Vec<(u32, Vec<u32>)>,
     hidden: Vec<(u32, Vec<u32>)>,
 }
 
-fn plant(graph: &Graph, reach: &Reach) -> Planted {
-    let mut over = Virtual::new(graph.len());
+fn virtual_roots(graph: &Graph, reach: &Reach) -> VirtualRoots {
+    let mut over = VirtualNodes::new(graph.len());
     let root = over.root();
     let live = over.add(root, reach.live_roots.clone());
     over.add(root, reach.unowned_roots.clone());
-    let mut islands = |realm: Realm| {
+    let mut components = |state: Reachability| {
         let top = over.add(root, Vec::new());
-        let sources = components::sources(graph, &reach.realms, realm);
-        let planted = sources
+        let sources = components::sources(graph, &reach.reachability, state);
+        let roots = sources
             .into_iter()
             .map(|members| (over.add(top, members.clone()), members));
-        planted.collect::<Vec<_>>()
+        roots.collect::<Vec<_>>()
     };
-    let garbage = islands(Realm::Garbage);
-    let hidden = islands(Realm::Hidden);
-    Planted {
+    let garbage = components(Reachability::Garbage);
+    let hidden = components(Reachability::Uncollectable);
+    VirtualRoots {
         over,
         live,
         garbage,
@@ -204,22 +220,24 @@ fn all(graph: &Graph) -> Amount {
     sum
 }
 
-fn amount(graph: &Graph, reach: &Reach, realm: Realm) -> Amount {
+fn amount(graph: &Graph, reach: &Reach, state: Reachability) -> Amount {
     let mut sum = Amount::default();
-    for (node, _) in reach.realms.iter().enumerate().filter(|(_, of)| **of == realm) {
+    for (node, _) in reach.reachability.iter().enumerate().filter(|(_, of)| **of == state) {
         let split = own(graph, node as u32);
         sum.objects += u64::from(node < graph.objects);
         sum.python_bytes = sum.python_bytes.saturating_add(split.python);
         sum.native_bytes = sum.native_bytes.saturating_add(split.native);
     }
-    let folded = graph.folded().filter(|(node, _)| reach.realms[*node as usize] == realm);
+    let folded = graph
+        .folded()
+        .filter(|(node, _)| reach.reachability[*node as usize] == state);
     sum.objects += folded.map(|(_, count)| count).sum::<u64>();
     sum
 }
 
 fn garbage_types(graph: &Graph, reach: &Reach) -> Vec<GarbageType> {
     let mut types: FxHashMap<&str, GarbageType> = FxHashMap::default();
-    let garbage = (0..graph.objects as u32).filter(|&node| reach.realms[node as usize] == Realm::Garbage);
+    let garbage = (0..graph.objects as u32).filter(|&node| reach.reachability[node as usize] == Reachability::Garbage);
     let new = |name: &str| GarbageType {
         type_name: name.to_owned(),
         collected: 0,
@@ -233,7 +251,7 @@ fn garbage_types(graph: &Graph, reach: &Reach) -> Vec<GarbageType> {
         of.objects += graph.count(node);
         of.bytes = of.bytes.saturating_add(graph.sizes[node as usize]);
     }
-    let is_garbage = |part: &&Inside| reach.realms[part.node as usize] == Realm::Garbage;
+    let is_garbage = |part: &&Inside| reach.reachability[part.node as usize] == Reachability::Garbage;
     for part in graph.inside.iter().filter(is_garbage) {
         if let Some(owner) = types.get_mut(graph.type_name(part.node)) {
             owner.bytes = owner.bytes.saturating_sub(part.bytes);
@@ -248,7 +266,7 @@ fn garbage_types(graph: &Graph, reach: &Reach) -> Vec<GarbageType> {
     types
 }
 
-fn types(graph: &Graph, tree: &Tree) -> Vec<TypeAmount> {
+fn types(graph: &Graph, tree: &DominatorTree) -> Vec<TypeAmount> {
     let retained = tree.retained_by_type(graph, &FxHashMap::default());
     let mut retained: Vec<u64> = retained.iter().map(|sum| sum.total()).collect();
     let mut sums = vec![(0u64, 0u64); retained.len()];

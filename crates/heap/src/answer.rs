@@ -1,5 +1,7 @@
 //! What the analysis of a snapshot answers: plain data, nothing rounded, ready for any view.
 
+pub mod asked;
+
 use deadweight_capture::read::ProcessId;
 use deadweight_capture::{Allocator, Cause, StackId};
 
@@ -108,8 +110,8 @@ pub struct Unexplained {
 pub struct Unowned {
     /// Where they were allocated.
     pub stack: StackId,
-    /// Through which door they came. Of `PyObject` they may be objects that nothing refers to; all of the C library's
-    /// doors are `Malloc` here.
+    /// Their allocator domain. Blocks of `PyObject` may be objects to which nothing refers; all of the C library's
+    /// functions are `Malloc` here.
     pub allocator: Allocator,
     /// Known blocks; in a sampled run there are more.
     pub blocks: u64,

@@ -1,35 +1,38 @@
-//! The object graph in compressed rows: the edges of a node are one run of two arrays.
+//! The object graph in compressed sparse rows: the edges of a node are one contiguous range of two arrays.
 //!
-//! Nodes have dense numbers: first the objects in the order of their addresses, then the roots, then the blocks that
-//! are no object's own memory, then *relays*: addresses that an object and native blocks both hold, without any
-//! block known there.
+//! Nodes have dense numbers: first the objects in the order of their addresses, then the roots, then the blocks that are
+//! not an object's own memory, then the *relays*: addresses at which no block is known, but which both an object and native
+//! blocks hold.
+
+pub(crate) mod label;
+pub(crate) mod names;
 
 use deadweight_capture::{RootKind, StackId, StringId};
 use rustc_hash::FxHashMap;
 
-use crate::label::Label;
-use crate::names::Names;
+use crate::graph::label::Label;
+use crate::graph::names::Names;
 
 /// The collector tracks the object.
 pub(crate) const TRACKED: u8 = 1;
 /// The object is immortal.
 pub(crate) const IMMORTAL: u8 = 2;
-/// More references than the snapshot explains.
+/// Its reference count is higher than the references in the snapshot explain.
 pub(crate) const UNEXPLAINED: u8 = 4;
 /// A native block, or a relay.
 pub(crate) const NATIVE: u8 = 8;
 /// A root.
 pub(crate) const ROOT: u8 = 16;
-/// A block of Python's own doors (object or mem) that is no object.
+/// A block of Python's object or mem domain that is not an object.
 pub(crate) const PYTHON_BLOCK: u8 = 32;
 
-/// Such a block came through the door for objects.
-pub(crate) const OBJECT_DOOR: u8 = 64;
+/// Such a block is of the object domain.
+pub(crate) const OBJECT_DOMAIN: u8 = 64;
 
 /// `gc.collect()` would find the object unreachable and count it.
 pub(crate) const COLLECTED: u8 = 128;
 
-/// The type number of nodes that are no objects.
+/// The type number of nodes that are not objects.
 pub(crate) const NO_TYPE: u32 = u32::MAX;
 
 /// A known block and the node whose memory it is.
@@ -37,9 +40,9 @@ pub(crate) const NO_TYPE: u32 = u32::MAX;
 pub(crate) struct Mark {
     pub node: u32,
     pub stack: StackId,
-    /// What the block stands for.
+    /// Bytes that the block stands for.
     pub bytes: u64,
-    /// It is the memory of an object that is counted in the node.
+    /// It is the memory of an object without a node, whose size is counted in this node.
     pub folded: bool,
 }
 
@@ -50,25 +53,25 @@ pub(crate) struct Root {
     pub name: StringId,
 }
 
-/// Objects of one type that are counted in another one: only it has them.
+/// Objects of one type whose sizes are counted in another object, the only one that refers to them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Inside {
     pub node: u32,
     pub type_number: u32,
     pub count: u32,
-    /// In the size of the node.
+    /// Their bytes, which are part of the node's size.
     pub bytes: u64,
 }
 
-/// Reference counts and what explains them; needed to find what is reachable, and then no more.
+/// Reference counts and what explains them. Needed only until it is known what is reachable.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    /// An object's own count, cut off at the largest number; what leads to any other node.
+    /// Of an object its reference count, at most 2^32 - 1; of any other node the number of references to it.
     pub references: Vec<u32>,
-    /// References to an object that the collector subtracts: counted edges of tracked objects.
+    /// References to an object that the collector subtracts: those that `tp_traverse` of tracked objects reports.
     pub counted: Vec<u32>,
-    /// Everything that leads to a node, roots and scanned words included. A block that an object has does not count
-    /// for that object: what it says of its owner is no reference.
+    /// All references to a node, those of roots and scanned words included. A word in a block that points back at the
+    /// object that owns the block does not count.
     pub known: Vec<u32>,
 }
 
@@ -76,19 +79,19 @@ pub(crate) struct Counts {
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     pub names: Names,
-    /// Number of objects: the nodes before the roots.
+    /// Number of objects, which are the first nodes.
     pub objects: usize,
     pub roots: Vec<Root>,
     pub types: Vec<u32>,
     pub sizes: Vec<u64>,
     pub flags: Vec<u8>,
-    /// Where each node's edges begin; one more than there are nodes.
+    /// Where each node's edges begin, and at the end the number of all edges.
     pub starts: Vec<u32>,
     pub targets: Vec<u32>,
     pub labels: Vec<Label>,
     /// Known blocks, by node.
     pub marks: Vec<Mark>,
-    /// Nodes that stand for several objects of their type, and for how many; their size is that of all.
+    /// Nodes that stand for several objects of their type, and for how many. Their size is the sum.
     pub many: FxHashMap<u32, u32>,
     /// Objects without a node.
     pub inside: Vec<Inside>,
@@ -101,7 +104,7 @@ impl Graph {
         self.types.len()
     }
 
-    /// The places of a node's edges in `targets` and `labels`.
+    /// The range of a node's edges in `targets` and `labels`.
     #[inline]
     pub fn row(&self, node: u32) -> std::ops::Range<usize> {
         self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize
@@ -131,16 +134,16 @@ impl Graph {
         self.many.get(&node).map_or(1, |&count| u64::from(count))
     }
 
-    /// Objects that are no nodes, by the node in whose size they are, and how many.
+    /// The number of objects without a node of their own, by the node whose size includes them.
     pub fn folded(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
         let many = self.many.iter().map(|(&node, &count)| (node, u64::from(count) - 1));
         many.chain(self.inside.iter().map(|part| (part.node, u64::from(part.count))))
     }
 
-    /// The name of a node's type, or what it is.
+    /// The name of a node's type; of native memory `<native memory>`.
     pub fn type_name(&self, node: u32) -> &str {
         match self.types.get(node as usize) {
-            Some(&NO_TYPE) | None => crate::names::NATIVE,
+            Some(&NO_TYPE) | None => crate::graph::names::NATIVE,
             Some(&number) => self.names.type_name(number),
         }
     }

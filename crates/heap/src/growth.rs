@@ -1,8 +1,9 @@
 //! What grows from snapshot to snapshot of one process.
 //!
-//! Objects have no identity over time, because CPython uses addresses again. A holder is the same if the path to it
-//! is: root, names and types. The shortest path may lead over a variable of a function that happened to run; so it is also
-//! the same if it is the only one, in both snapshots, that is such an attribute of such a type and has such elements.
+//! Objects have no identity over time, because CPython reuses addresses. A holder is taken to be the same if its path is
+//! the same: root, names and types. As the shortest path may lead through a variable of a function that happened to be
+//! running, it is also the same if, in both snapshots, it is the only holder with this attribute name, owner type, own type
+//! and element type.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,13 +17,13 @@ use crate::answer::{Holder, SnapshotAnswer};
 pub struct HolderSeries<'a> {
     /// Whose it is.
     pub process: ProcessId,
-    /// The snapshots in which it is listed and the holder there, in the order of time.
+    /// The snapshots that list it, each with the holder as it was then, in the order of time.
     pub points: Vec<(&'a SnapshotAnswer, &'a Holder)>,
-    /// The points in which it grew without a break, to its largest size; at least one.
+    /// The points over which it grew without interruption up to its largest size; at least one.
     pub rise: Range<usize>,
 }
 
-/// All holders of all snapshots, the ones with the largest end of a rise first.
+/// All holders of all snapshots, the one that grew to the largest size first.
 pub fn holders_over_time(snapshots: &[SnapshotAnswer]) -> Vec<HolderSeries<'_>> {
     let mut order: Vec<&SnapshotAnswer> = snapshots.iter().collect();
     order.sort_by_key(|snapshot| (snapshot.process, snapshot.number));
@@ -48,7 +49,7 @@ pub fn holders_over_time(snapshots: &[SnapshotAnswer]) -> Vec<HolderSeries<'_>> 
                 by_attribute.insert((process, attribute), at);
             }
             let points = &mut series[at].1;
-            // Of several holders with one path in a snapshot, the first is the largest.
+            // If several holders of a snapshot have the same path, the first one is the largest.
             if points.last().is_none_or(|(last, _)| last.number != snapshot.number) {
                 points.push((snapshot, holder));
             }
@@ -69,7 +70,7 @@ pub fn holders_over_time(snapshots: &[SnapshotAnswer]) -> Vec<HolderSeries<'_>> 
     all
 }
 
-/// Type and name of an attribute that is a holder, the holder's type and that of its elements.
+/// Of a holder that is an attribute: its owner's type, its name, its own type and that of its elements.
 type Attribute<'a> = (&'a str, &'a str, &'a str, Option<&'a str>);
 
 fn attribute(holder: &Holder) -> Option<Attribute<'_>> {
@@ -77,7 +78,7 @@ fn attribute(holder: &Holder) -> Option<Attribute<'_>> {
         return None;
     };
     let elements = holder.elements.as_ref().map(|elements| elements.type_name.as_str());
-    // The paths to variables of modules and classes are always the same.
+    // Variables of modules and classes always have the same path.
     let is_attribute = owner.edge.starts_with('.') && !matches!(owner.type_name.as_str(), "module" | "type");
     is_attribute.then_some((&owner.type_name, &owner.edge, &holder.type_name, elements))
 }
@@ -89,11 +90,10 @@ impl<'a> HolderSeries<'a> {
     }
 }
 
-/// The longest run of values that ends with the largest one, in which each is larger than the one before it. Empty
-/// only for no values.
+/// The longest strictly rising run of values that ends with the largest one. Empty only if there are no values.
 pub fn rise(values: &[u64]) -> Range<usize> {
     let most = values.iter().max();
-    // Of several largest ones the first: what comes after it is no longer growth.
+    // The first of several equal maxima: what comes after it is not growth.
     let Some(top) = values.iter().position(|value| Some(value) == most) else {
         return 0..0;
     };

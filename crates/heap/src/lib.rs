@@ -1,19 +1,23 @@
-//! The object graph of a heap snapshot: what is garbage, which cycles keep it, who holds the rest.
+//! The object graph of a heap snapshot: what is garbage, which cycles keep it alive, and what holds the rest.
 //!
 //! [`analyse_heap`] reads the files of one snapshot and gives a [`SnapshotAnswer`]: plain data. [`holders_over_time`]
 //! compares the snapshots of a process.
 //!
 //! # Constraints
-//! - The garbage is what `gc.collect()` would free at that moment, no more and no less: the same subtraction of
-//!   references, and what hangs on it. Retained sizes come from exact dominators.
+//! - Garbage is exactly what `gc.collect()` would have freed at that moment: the same subtraction of references, and what
+//!   only garbage refers to. Retained sizes come from exact dominators.
 //! - Nothing recurses: a linked list of a million nodes is as deep as it is long.
-//! - Memory is less than 100 bytes for each object; the second pass over the files saves the rest.
-//! - Snapshots are foreign bytes: nothing here panics on them. Numbers of nodes are checked once, when the graph is
-//!   built; from there on they index.
+//! - The analysis takes less than 100 bytes of memory per object. It reads the files twice rather than keep them.
+//! - Snapshots are foreign bytes: nothing here panics on them. Node numbers are checked once, when the graph is built;
+//!   afterwards they are used as indices.
 //!
 //! # What it does not do
-//! It knows no functions and lines (stacks are ids of the process's own tree), does not rank one finding against
-//! another, and does not say what to do: that is `deadweight-report`.
+//! It knows no functions and lines (a stack is an id in the process's stack tree), it does not rank findings, and it gives
+//! no advice: that is `deadweight-report`.
+//!
+//! # Where things are
+//! `read/` turns the files of a snapshot into a graph, `graph/` is that graph, `analyse/` computes reachability,
+//! dominators, cycles and holders from it, and `ask/` answers what `deadweight heap` asks about types and objects.
 //!
 //! # Example
 //! ```no_run
@@ -32,56 +36,29 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
 )]
 
-mod address;
 mod analyse;
 mod answer;
-mod blocks;
-mod buffers;
-mod build;
-mod census;
-mod chain;
-mod components;
-mod cycle_parts;
-mod cycles;
-mod dominators;
+mod ask;
 mod error;
 mod graph;
 mod growth;
-mod heapsnapshot;
-mod held;
-mod holders;
-mod label;
-mod leaves;
-mod names;
-mod objects;
-mod paths;
-mod reach;
-mod retained;
-mod sites;
-mod tails;
-mod type_names;
-mod unowned;
-mod view;
-mod weight;
-
-#[cfg(test)]
-mod oracle;
+mod read;
 
 pub use analyse::{Heap, analyse_heap, analyse_within};
+pub use answer::asked::{
+    CycleAnswer, CyclePart, HeldPath, Located, Neighbour, Object, ObjectAnswer, Referrer, Standing, Tail, TypeAnswer,
+    TypeCensus,
+};
 pub use answer::{
     Amount, CycleGroup, Elements, GarbageType, Holder, SnapshotAnswer, StackBytes, Step, TypeAmount, Unexplained,
     Unowned,
 };
+pub use ask::NoObject;
 // For deadweight-report, which may not depend on the capture crate itself.
 pub use deadweight_capture::{
     Allocator, Cause, StackId,
     read::{HeapFiles, ProcessId},
 };
 pub use error::Error;
+pub use graph::names::short_type;
 pub use growth::{HolderSeries, holders_over_time, rise};
-pub use names::short_type;
-pub use objects::NoObject;
-pub use view::{
-    CycleAnswer, CyclePart, HeldPath, Located, Neighbour, Object, ObjectAnswer, Referrer, Standing, Tail, TypeAnswer,
-    TypeCensus,
-};

@@ -6,10 +6,10 @@ use deadweight_capture::read::Tail;
 use deadweight_capture::write::{Requests, SegmentInfo, SegmentWriter};
 use deadweight_capture::{Event, StackId, StackTotals};
 
+use crate::read::Stream;
 use crate::replay::{Process, Replay, Tree};
-use crate::stream::Stream;
 
-/// Room for one segment of the fold. A text that does not fit into one is left out.
+/// Bytes of one segment of the fold. A text that does not fit into one is left out.
 const SEGMENT_BYTES: usize = 4 << 20;
 
 /// Writes one section for each process.
@@ -70,7 +70,7 @@ impl<'a> Sections<'a> {
             writer.set_state(stream.state);
             let size = writer.finish();
             if written == 0 {
-                // It would not fit into the next one either.
+                // It would not fit into the next segment either.
                 events.next();
             }
             rest = events.peek().is_some();
@@ -83,9 +83,9 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// All but the live blocks.
+/// Everything but the live blocks.
 fn state<'a>(process: &'a Process, stream: &Stream, tree: &'a Tree) -> impl Iterator<Item = Event<'a>> {
-    let says = &process.says;
+    let metadata = &process.metadata;
     let folded = Event::Folded {
         first_nanos: process.first_nanos.unwrap_or(stream.nanos),
         last_nanos: process.nanos(),
@@ -99,24 +99,24 @@ fn state<'a>(process: &'a Process, stream: &Stream, tree: &'a Tree) -> impl Iter
         chunk,
         consumed,
     };
-    let described = says.described.then_some(Event::Process {
-        parent: says.parent,
-        python: says.python,
-        forked: says.forked,
-        argv: &says.argv,
+    let described = metadata.described.then_some(Event::Process {
+        parent: metadata.parent,
+        python: metadata.python,
+        forked: metadata.forked,
+        argv: &metadata.argv,
     });
-    let lost = (says.lost_events > 0).then_some(Event::Lost {
-        events: says.lost_events,
+    let lost = (metadata.lost_events > 0).then_some(Event::Lost {
+        events: metadata.lost_events,
     });
-    let notes = says.notes.iter().map(|note| Event::Note { text: note.as_bytes() });
-    let warnings = says.warnings.iter().map(|warning| Event::Warning {
+    let notes = metadata.notes.iter().map(|note| Event::Note { text: note.as_bytes() });
+    let warnings = metadata.warnings.iter().map(|warning| Event::Warning {
         text: warning.as_bytes(),
     });
-    let python_ends = says.python_ends_nanos.map(|nanos| Event::PythonEnds {
+    let python_ends = metadata.python_ends_nanos.map(|nanos| Event::PythonEnds {
         nanos,
-        over: says.python_ended,
+        over: metadata.python_ended,
     });
-    let end = says.max_rss_bytes.map(|max_rss_bytes| Event::End { max_rss_bytes });
+    let end = metadata.max_rss_bytes.map(|max_rss_bytes| Event::End { max_rss_bytes });
     let own_peak = Event::ProcessPeak {
         bytes: process.own_peak.bytes,
         milliblocks: process.own_peak.milliblocks,

@@ -1,25 +1,25 @@
 //! What was live over time, by stack, in bounded memory.
 //!
-//! Samples are taken at equal distances of the process's own time. When there are [`MOST_SAMPLES`], every other one is
-//! dropped and the distance doubles, so a run of any length keeps between half of them and all. A sample costs one
-//! pass over the stacks; there are about [`MOST_SAMPLES`] of them for each doubling of the run's length.
+//! Samples are taken at equal intervals of the process's own time. When there are [`MOST_SAMPLES`], every other one is
+//! dropped and the interval doubles, so a run of any length keeps between 64 and 128 of them. A sample costs one pass
+//! over the stacks, and each doubling of the run's length costs about [`MOST_SAMPLES`] / 2 samples.
 
 use deadweight_capture::StackId;
 
 use super::tree::Cell;
 use crate::{History, Level, Sample};
 
-/// Samples of one process.
+/// Most samples of one process.
 const MOST_SAMPLES: usize = 128;
-/// Distance of the first ones: 2^23 ns, about 8 ms.
+/// First interval: 2^23 ns, about 8.4 ms.
 const FIRST_WIDTH_NANOS: u64 = 1 << 23;
-/// A stack with less than this part of what is live is left out of a sample.
+/// A stack with less than 1/4096 (0.024 %) of what is live is left out of a sample.
 const SMALLEST_PART: u64 = 4096;
 
 /// The samples of one process so far.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
-    /// When the next one is due; 0 before the first event, `u64::MAX` when the process is gone.
+    /// When the next sample is due; 0 before the first event, `u64::MAX` once the process has ended.
     next_nanos: u64,
     history: History,
 }
@@ -42,7 +42,7 @@ impl Recorder {
         nanos >= self.next_nanos
     }
 
-    /// Samples what was live until now, which is `nanos`.
+    /// Samples what was live up to `nanos`, which is now.
     #[cold]
     #[inline(never)]
     pub fn sample(&mut self, nanos: u64, live_bytes: u64, cells: &[Cell]) {
@@ -52,7 +52,7 @@ impl Recorder {
             self.next_nanos = nanos.saturating_add(history.width_nanos);
             return;
         }
-        // After a long silence there may be many to take; with the distance that will be needed, there are few.
+        // After a long time without events many samples would be due: widen the interval first.
         while nanos.saturating_sub(history.origin_nanos) / history.width_nanos > MOST_SAMPLES as u64 {
             halve(history);
         }
@@ -72,7 +72,7 @@ impl Recorder {
         self.next_nanos = history.origin_nanos.saturating_add(until_next);
     }
 
-    /// The process is gone.
+    /// The process has ended.
     pub fn stop(&mut self) {
         self.next_nanos = u64::MAX;
     }
@@ -121,7 +121,7 @@ impl Recorder {
     }
 }
 
-/// Keeps every other sample: those that the double distance would have taken.
+/// Drops every other sample: those that would not have been taken at twice the interval.
 fn halve(history: &mut History) {
     let mut number = 0;
     history.samples.retain(|_| {
@@ -148,7 +148,7 @@ fn levels(live_bytes: u64, cells: &[Cell]) -> Vec<Level> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weight::itself;
+    use crate::replay::weight::itself;
 
     const ORIGIN: u64 = 1000;
 

@@ -1,4 +1,4 @@
-//! One process: its live blocks and mappings, and what it said about itself.
+//! One process: its live blocks and mappings, and what its events say about it.
 
 use deadweight_capture::read::ProcessId;
 use deadweight_capture::{Addr, Allocator, Event, MapKind, StackId};
@@ -8,12 +8,12 @@ use rustc_hash::FxBuildHasher;
 
 use super::history::Recorder;
 use super::regions::{Born, FunctionName, Regions};
-use super::tree::{Cell, Class, Parts, Tree};
-use crate::ranges::{Cut, Piece, Ranges};
+use super::tree::{Cell, Domain, Parts, Tree};
+use crate::replay::ranges::{Cut, Piece, Ranges};
+use crate::replay::weight::{self, Recording, Weight};
 use crate::stacks::StackTree;
-use crate::weight::{self, Recording, Weight};
 
-/// A live block: 16 bytes, as there may be many millions.
+/// A live block, in 16 bytes, as there may be many millions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Block {
     pub size: u64,
@@ -28,10 +28,10 @@ pub(crate) struct Process {
     pub recording: Recording,
     blocks: HashMap<u64, Block, FxBuildHasher>,
     pub ranges: Ranges,
-    /// From a fold, of a process that is gone: native bytes of blocks that the fold does not list.
+    /// From a fold, of a process that has ended: native bytes of blocks that the fold does not list.
     left_native: HashMap<StackId, u64, FxBuildHasher>,
     cells: Vec<Cell>,
-    /// Never used: `make_cell` has made the cell that is asked for.
+    /// Never used in practice: `make_cell` has made each cell that is asked for.
     nowhere: Cell,
     live: Weight,
     parts: Parts,
@@ -44,35 +44,35 @@ pub(crate) struct Process {
     /// No longer part of the tree.
     gone: bool,
     pub stacks: StackTree,
-    pub says: Says,
+    pub metadata: ProcessMetadata,
     pub regions: Regions,
 }
 
-/// What the process said about itself.
+/// What the events of a process say about the process itself.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Says {
+pub(crate) struct ProcessMetadata {
     pub described: bool,
     pub parent: u32,
     pub argv: Vec<u8>,
     pub python: u32,
     pub forked: bool,
     pub max_rss_bytes: Option<u64>,
-    /// When Python began to end, nanoseconds of `CLOCK_MONOTONIC`.
+    /// When Python began to shut down, nanoseconds of `CLOCK_MONOTONIC`.
     pub python_ends_nanos: Option<u64>,
-    /// Whether Python had ended before the process did.
+    /// Whether Python had shut down before the process ended.
     pub python_ended: bool,
     pub lost_events: u64,
     pub notes: Vec<String>,
-    /// From a fold: what could not be read before it.
+    /// From a fold: what could not be read before it was written.
     pub warnings: Vec<String>,
 }
 
 #[inline(always)]
-fn class(allocator: Allocator) -> Class {
+fn domain(allocator: Allocator) -> Domain {
     if allocator.is_python() {
-        Class::Python
+        Domain::Python
     } else {
-        Class::Native
+        Domain::Native
     }
 }
 
@@ -96,7 +96,7 @@ impl Process {
             unseen_frees: 0,
             gone: false,
             stacks: StackTree::default(),
-            says: Says::default(),
+            metadata: ProcessMetadata::default(),
             regions: Regions::new(functions),
         }
     }
@@ -116,7 +116,7 @@ impl Process {
         self.live
     }
 
-    /// Live bytes of each [`Class`]; of a process that is gone, at its end.
+    /// Live bytes of each [`Domain`]; of a process that has ended, at its end.
     pub fn live_parts(&self) -> [u64; 3] {
         self.parts.bytes()
     }
@@ -149,7 +149,7 @@ impl Process {
     #[inline(always)]
     pub fn event(&mut self, tree: &mut Tree, event: &Event<'_>) {
         match *event {
-            // What exit handlers and late threads still do no longer counts.
+            // What exit handlers and remaining threads still allocate no longer counts.
             Event::Alloc { .. } | Event::Free { .. } if self.gone => {}
             Event::Alloc {
                 addr,
@@ -177,12 +177,12 @@ impl Process {
             }
             Entry::Occupied(mut entry) => {
                 let before = entry.insert(block);
-                self.unseen_frees += 1;
+                self.unseen_frees = self.unseen_frees.saturating_add(1);
                 self.drop_block(tree, addr, before);
             }
         }
         let weight = self.recording.weigh(block.size);
-        self.born(tree, block.stack, (block.size, weight), class(block.allocator));
+        self.born(tree, block.stack, (block.size, weight), domain(block.allocator));
         if self.regions.is_used() {
             self.tell_regions((addr.0, false), block.stack, weight);
         }
@@ -208,24 +208,24 @@ impl Process {
         if self.regions.is_used() {
             self.regions.dead(addr.0, weight);
         }
-        self.dead(tree, block.stack, weight, class(block.allocator));
+        self.dead(tree, block.stack, weight, domain(block.allocator));
     }
 
     /// Counts something that was just allocated.
     #[inline(always)]
-    fn born(&mut self, tree: &mut Tree, stack: StackId, (size, weight): (u64, Weight), class: Class) {
+    fn born(&mut self, tree: &mut Tree, stack: StackId, (size, weight): (u64, Weight), domain: Domain) {
         let cell = self.cell(stack);
         cell.allocated.add(weight);
         cell.largest = cell.largest.max(size);
-        self.appears(tree, stack, weight, class);
+        self.appears(tree, stack, weight, domain);
     }
 
     #[inline(always)]
-    fn appears(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, class: Class) {
+    fn appears(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, domain: Domain) {
         let nanos = self.nanos;
-        tree.grow(self.cell(stack), weight, class, nanos);
+        tree.grow(self.cell(stack), weight, domain, nanos);
         self.live.add(weight);
-        self.parts.add(class, weight.bytes);
+        self.parts.add(domain, weight.bytes);
         if self.live.bytes > self.own_peak.bytes {
             self.own_peak = self.live;
             self.own_peak_nanos = nanos;
@@ -233,13 +233,13 @@ impl Process {
     }
 
     #[inline(always)]
-    fn dead(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, class: Class) {
-        tree.shrink(self.cell(stack), weight, class);
+    fn dead(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, domain: Domain) {
+        tree.shrink(self.cell(stack), weight, domain);
         self.live.take(weight);
-        self.parts.take(class, weight.bytes);
+        self.parts.take(domain, weight.bytes);
     }
 
-    /// The amounts of a stack. An id too large to be true counts for the empty stack.
+    /// The amounts of a stack. An impossibly large id counts as the empty stack.
     #[inline(always)]
     pub(super) fn cell(&mut self, stack: StackId) -> &mut Cell {
         let mut at = stack.0 as usize;
@@ -293,13 +293,13 @@ impl Process {
             }
             Event::Process { python, .. } => {
                 self.regions.set_python(python);
-                self.says.event(event);
+                self.metadata.event(event);
             }
             Event::End { max_rss_bytes } => {
-                self.says.max_rss_bytes = Some(max_rss_bytes);
+                self.metadata.max_rss_bytes = Some(max_rss_bytes);
                 self.leave(tree);
             }
-            _ => self.says.event(event),
+            _ => self.metadata.event(event),
         }
     }
 
@@ -312,27 +312,27 @@ impl Process {
         }
     }
 
-    /// Maps into a range that is free.
+    /// Adds a mapping to a free range.
     fn map(&mut self, tree: &mut Tree, piece: Piece) {
         self.ranges.insert(piece);
         if piece.kind == MapKind::Anonymous && piece.len() > 0 {
             let len = piece.len();
-            self.born(tree, piece.stack, (len, weight::itself(len)), Class::Mapped);
+            self.born(tree, piece.stack, (len, weight::itself(len)), Domain::Mapped);
             if self.regions.is_used() {
                 self.tell_regions((piece.start, true), piece.stack, weight::itself(len));
             }
         }
     }
 
-    /// Each piece of a mapping counts as one block, so one that is cut in two is one block more.
+    /// Each piece of a mapping counts as one block, so cutting one in two adds a block.
     fn unmap(&mut self, tree: &mut Tree, start: u64, len: u64) -> Cut {
         let cut = self.ranges.cut(start, start.saturating_add(len));
         let anonymous = |piece: &&Piece| piece.kind == MapKind::Anonymous;
         for piece in cut.before.iter().filter(anonymous) {
-            self.dead(tree, piece.stack, weight::itself(piece.len()), Class::Mapped);
+            self.dead(tree, piece.stack, weight::itself(piece.len()), Domain::Mapped);
         }
         for piece in cut.after.iter().filter(anonymous) {
-            self.appears(tree, piece.stack, weight::itself(piece.len()), Class::Mapped);
+            self.appears(tree, piece.stack, weight::itself(piece.len()), Domain::Mapped);
         }
         if self.regions.is_used() {
             self.cut_regions(&cut);
@@ -357,13 +357,13 @@ impl Process {
         }
     }
 
-    /// What shrinks or moves keeps its origin; what grows is new memory, from the stack that asked for it.
+    /// What shrinks or moves keeps its stack; growth is new memory of the stack that requested it.
     fn remap(&mut self, tree: &mut Tree, old: (u64, u64), new: (u64, u64), stack: StackId) {
         let kind = self.ranges.at(old.0).map(|piece| piece.kind);
         if new.1 > old.1 {
             self.unmap(tree, old.0, old.1);
             self.unmap(tree, new.0, new.1);
-            // Of a mapping made before the recording began nothing is known, nor of what becomes of it.
+            // A mapping made before the recording began is unknown, and stays so.
             if let Some(kind) = kind {
                 let piece = Piece {
                     start: new.0,
@@ -387,7 +387,7 @@ impl Process {
             };
             self.ranges.insert(piece);
             if piece.kind == MapKind::Anonymous && piece.len() > 0 {
-                self.appears(tree, piece.stack, weight::itself(piece.len()), Class::Mapped);
+                self.appears(tree, piece.stack, weight::itself(piece.len()), Domain::Mapped);
                 if self.regions.is_used() {
                     self.tell_regions((piece.start, true), piece.stack, weight::itself(piece.len()));
                 }
@@ -395,28 +395,28 @@ impl Process {
         }
     }
 
-    /// Takes over a live block of a fold.
+    /// Restores a live block from a fold.
     pub(super) fn restore_block(&mut self, tree: &mut Tree, addr: Addr, block: Block) {
         self.blocks.insert(addr.0, block);
         let weight = self.recording.weigh(block.size);
-        self.restore_live(tree, block.stack, weight, class(block.allocator));
+        self.restore_live(tree, block.stack, weight, domain(block.allocator));
     }
 
-    /// Takes over a live mapping of a fold.
+    /// Restores a live mapping from a fold.
     pub(super) fn restore_piece(&mut self, tree: &mut Tree, piece: Piece) {
         self.ranges.insert(piece);
         if piece.kind == MapKind::Anonymous {
-            self.restore_live(tree, piece.stack, weight::itself(piece.len()), Class::Mapped);
+            self.restore_live(tree, piece.stack, weight::itself(piece.len()), Domain::Mapped);
         }
     }
 
-    fn restore_live(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, class: Class) {
-        tree.restore_live(self.cell(stack), weight, class);
+    fn restore_live(&mut self, tree: &mut Tree, stack: StackId, weight: Weight, domain: Domain) {
+        tree.restore_live(self.cell(stack), weight, domain);
         self.live.add(weight);
-        self.parts.add(class, weight.bytes);
+        self.parts.add(domain, weight.bytes);
     }
 
-    /// Native bytes that were live last, by stack.
+    /// Native bytes that are live, or were at the end of the process, by stack.
     pub fn native(&self) -> HashMap<StackId, u64, FxBuildHasher> {
         let mut sums: HashMap<StackId, u64, FxBuildHasher> = HashMap::default();
         let blocks = self.blocks.values().filter(|block| !block.allocator.is_python());
@@ -431,7 +431,7 @@ impl Process {
         sums
     }
 
-    /// Takes over what a fold has of a stack's sizes.
+    /// Restores the sizes of a stack from a fold.
     pub(super) fn restore_sizes(&mut self, stack: StackId, largest: u64, native: u64) {
         self.cell(stack).largest = largest;
         if native > 0 {
@@ -439,13 +439,13 @@ impl Process {
         }
     }
 
-    /// Takes over what was live when the process left.
+    /// Restores what was live when the process ended.
     pub(super) fn restore_left(&mut self, stack: StackId, weight: Weight) {
         self.cell(stack).live.add(weight);
         self.live.add(weight);
     }
 
-    /// Takes over the times and the count of a fold.
+    /// Restores times and counts from a fold.
     pub(super) fn restore_folded(&mut self, first_nanos: u64, last_nanos: u64, unseen_frees: u64, gone: bool) {
         self.first_nanos = Some(first_nanos);
         self.nanos = last_nanos;
@@ -457,7 +457,7 @@ impl Process {
     }
 }
 
-impl Says {
+impl ProcessMetadata {
     pub fn event(&mut self, event: &Event<'_>) {
         match *event {
             Event::Process {

@@ -1,37 +1,28 @@
-//! What is known of a process's regions: those that the program enters itself, and functions that are treated as such.
+//! The regions of a process: those that the program enters itself, and functions that are treated as regions.
 
+mod born;
+mod function_name;
 mod functions;
 mod track;
 
-use deadweight_capture::{Addr, Event, StackId, StringId};
+use deadweight_capture::Event;
 
-pub(crate) use self::functions::{FunctionName, Functions};
+pub(crate) use self::born::Born;
+pub use self::function_name::is_function_name;
+pub(crate) use self::function_name::{FunctionName, functions};
+use self::functions::Functions;
 use self::track::Track;
+use crate::replay::weight::Weight;
 use crate::stacks::StackTree;
-use crate::weight::Weight;
 use crate::{Region, RegionSource};
 
-/// All regions of one process. Track 0 has the program's own, track n the n-th function.
+/// All regions of one process. Track 0 holds the program's own, track n those of the n-th function.
 #[derive(Debug, Default)]
 pub(crate) struct Regions {
-    /// Whether anything is to be told at all.
+    /// Whether there are any regions.
     is_used: bool,
     own: Track,
     functions: Functions,
-}
-
-/// A block or a mapping that was just made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Born {
-    /// Where it begins.
-    pub addr: u64,
-    /// Whether it is a mapping.
-    pub mapping: bool,
-    pub stack: StackId,
-    pub weight: Weight,
-    /// What is live in the process, this included.
-    pub live: Weight,
-    pub nanos: u64,
 }
 
 impl Regions {
@@ -44,7 +35,7 @@ impl Regions {
         }
     }
 
-    /// Whether [`Regions::born`] and its like have to be called.
+    /// Whether [`Regions::born`], [`Regions::dead`] and [`Regions::cut`] have to be called.
     #[inline(always)]
     pub fn is_used(&self) -> bool {
         self.is_used
@@ -92,7 +83,7 @@ impl Regions {
         }
     }
 
-    /// The process is gone: what it had entered and not left ends here.
+    /// The process has ended: open regions end here.
     pub fn stop(&mut self, nanos: u64) {
         self.tracks_mut().for_each(|track| track.stop(nanos));
     }
@@ -105,7 +96,7 @@ impl Regions {
         (0..).zip(std::iter::once(&self.own).chain(self.functions.tracks()))
     }
 
-    /// What is to be told; regions that were not left end now.
+    /// The answer. Regions that were not left end now.
     pub fn answer(mut self, nanos: u64, stacks: &StackTree) -> Vec<Region> {
         self.tracks_mut().for_each(|track| track.stop(nanos));
         let mut regions = Vec::new();
@@ -123,7 +114,7 @@ impl Regions {
 
     // ---- folds ----
 
-    /// What a fold keeps.
+    /// The events that a fold keeps.
     pub fn folded(&self) -> Vec<Event<'static>> {
         let mut events = Vec::new();
         if self.is_used {
@@ -137,7 +128,7 @@ impl Regions {
         events
     }
 
-    /// Takes over an event of a fold.
+    /// Restores from an event of a fold.
     pub fn restore(&mut self, event: &Event<'_>) {
         self.is_used = true;
         let number = match *event {
@@ -160,14 +151,5 @@ impl Regions {
         {
             self.functions.restore_inside(number, entered, code);
         }
-    }
-}
-
-/// Names of functions' regions come from the manifest, not from the capture's strings.
-const NO_NAME: StringId = StringId::EMPTY;
-
-impl From<(Addr, bool)> for track::Place {
-    fn from((addr, mapping): (Addr, bool)) -> track::Place {
-        track::Place { addr: addr.0, mapping }
     }
 }

@@ -1,16 +1,16 @@
-//! Takes over the state that a fold holds.
+//! Restores the state that a fold holds.
 
 use deadweight_capture::Event;
 
 use super::process::{Block, Process};
 use super::tree::Tree;
-use crate::ranges::Piece;
-use crate::weight::Weight;
+use crate::replay::ranges::Piece;
+use crate::replay::weight::Weight;
 
-/// One event of a fold. `Position` is for whoever reads on.
+/// Restores from one event of a fold. `Position` is for the reader of the segments.
 pub(super) fn restore(process: &mut Process, tree: &mut Tree, event: &Event<'_>) {
     match *event {
-        // The fold's own clocks say nothing; `Folded` has the times.
+        // The clocks of a fold mean nothing; `Folded` has the times.
         Event::Clock { .. } | Event::Position { .. } => {}
         Event::Folded {
             first_nanos,
@@ -93,11 +93,11 @@ pub(super) fn restore(process: &mut Process, tree: &mut Tree, event: &Event<'_>)
             nanos,
             now,
         } => tree.restore_peak([python_bytes, native_bytes, mapped_bytes], nanos, now),
-        Event::End { max_rss_bytes } => process.says.max_rss_bytes = Some(max_rss_bytes),
+        Event::End { max_rss_bytes } => process.metadata.max_rss_bytes = Some(max_rss_bytes),
         Event::String { .. } | Event::Code { .. } | Event::Stack { .. } => process.stacks.define(event),
         Event::Process { python, .. } => {
             process.regions.set_python(python);
-            process.says.event(event);
+            process.metadata.event(event);
         }
         Event::Region { .. }
         | Event::RegionTotals { .. }
@@ -106,6 +106,6 @@ pub(super) fn restore(process: &mut Process, tree: &mut Tree, event: &Event<'_>)
         | Event::RegionSpan { .. }
         | Event::RegionOwner { .. }
         | Event::RegionLeft { .. } => process.regions.restore(event),
-        _ => process.says.event(event),
+        _ => process.metadata.event(event),
     }
 }

@@ -6,7 +6,7 @@ use deadweight_capture::read::ProcessId;
 use deadweight_capture::{Addr, Allocator, Event, MapKind, StackId};
 
 use super::Replay;
-use crate::weight::{BLOCK, Recording};
+use crate::replay::weight::{BLOCK, Recording};
 
 pub(super) const EXACT: Recording = Recording {
     exact: true,

@@ -1,23 +1,23 @@
 //! The heap of all processes together, and its peak.
 //!
-//! At each new maximum one would like to copy what every stack has live. That would cost a pass over all stacks for
-//! each allocation while the heap grows. Instead, nothing is copied at the peak itself; only when the heap first
-//! changes without growing beyond it is the peak *departed*, and a new epoch begins. A stack that is touched in an
-//! epoch for the first time saves what it has live, which is what it had at the peak; a stack that was not touched
-//! has still live what it had. So each event costs the same few additions, however many stacks there are.
-//! (The idea is that of memray's `HighWaterMarkAggregator`.)
+//! At each new maximum one would like to copy what is live from every stack. That would cost a pass over all stacks for
+//! each allocation while the heap grows. Instead, nothing is copied at the peak. When the heap first changes without
+//! exceeding the peak, the peak is *departed* and a new epoch begins. A stack that changes for the first time in an
+//! epoch first saves what is live from it, which is what was live at the peak; for a stack that has not changed, that
+//! is still live. So each event costs a few additions, however many stacks there are. (The idea is that of memray's
+//! `HighWaterMarkAggregator`.)
 
-use crate::weight::Weight;
+use crate::replay::weight::Weight;
 
-/// Which part of the composition a block belongs to.
+/// The allocator domain of a block, or that it is a mapping.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Class {
+pub(crate) enum Domain {
     Python,
     Native,
     Mapped,
 }
 
-/// Bytes of each [`Class`].
+/// Bytes of each [`Domain`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Parts([u64; 3]);
 
@@ -31,19 +31,19 @@ impl Parts {
     }
 
     #[inline(always)]
-    pub fn add(&mut self, class: Class, bytes: u64) {
+    pub fn add(&mut self, domain: Domain, bytes: u64) {
         let [python, native, mapped] = &mut self.0;
-        let part = match class {
-            Class::Python => python,
-            Class::Native => native,
-            Class::Mapped => mapped,
+        let part = match domain {
+            Domain::Python => python,
+            Domain::Native => native,
+            Domain::Mapped => mapped,
         };
         *part = part.wrapping_add(bytes);
     }
 
     #[inline(always)]
-    pub fn take(&mut self, class: Class, bytes: u64) {
-        self.add(class, bytes.wrapping_neg());
+    pub fn take(&mut self, domain: Domain, bytes: u64) {
+        self.add(domain, bytes.wrapping_neg());
     }
 
     fn take_all(&mut self, other: Parts) {
@@ -53,12 +53,12 @@ impl Parts {
     }
 }
 
-/// What one stack of one process has.
+/// Amounts of one stack of one process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Cell {
-    /// Live now, or when the process left.
+    /// Live now, or at the end of the process.
     pub live: Weight,
-    /// Live at the tree's peak, if `epoch` is the tree's.
+    /// Live at the peak of the tree, if `epoch` is that of the tree.
     pub saved: Weight,
     /// Ever allocated.
     pub allocated: Weight,
@@ -89,7 +89,7 @@ pub(crate) struct Tree {
     epoch: u64,
     /// Nothing has changed since the peak.
     at_peak: bool,
-    /// At the peak, once it is departed.
+    /// What was live at the peak, once it is departed.
     peak_live: Weight,
     peak_parts: Parts,
 }
@@ -111,9 +111,9 @@ impl Default for Tree {
 }
 
 impl Tree {
-    /// Something is live that was not.
+    /// Something was allocated.
     #[inline(always)]
-    pub fn grow(&mut self, cell: &mut Cell, weight: Weight, class: Class, nanos: u64) {
+    pub fn grow(&mut self, cell: &mut Cell, weight: Weight, domain: Domain, nanos: u64) {
         let bytes = self.live.bytes.wrapping_add(weight.bytes);
         if bytes > self.highest {
             self.highest = bytes;
@@ -123,20 +123,20 @@ impl Tree {
             self.touch(cell);
         }
         self.live.add(weight);
-        self.parts.add(class, weight.bytes);
+        self.parts.add(domain, weight.bytes);
         cell.live.add(weight);
     }
 
-    /// Something is no longer live.
+    /// Something was freed.
     #[inline(always)]
-    pub fn shrink(&mut self, cell: &mut Cell, weight: Weight, class: Class) {
+    pub fn shrink(&mut self, cell: &mut Cell, weight: Weight, domain: Domain) {
         self.touch(cell);
         self.live.take(weight);
-        self.parts.take(class, weight.bytes);
+        self.parts.take(domain, weight.bytes);
         cell.live.take(weight);
     }
 
-    /// A process is gone.
+    /// A process has ended.
     pub fn leave(&mut self, cells: &mut [Cell], live: Weight, parts: Parts) {
         self.depart();
         for cell in cells {
@@ -146,12 +146,12 @@ impl Tree {
         self.parts.take_all(parts);
     }
 
-    /// What a stack had live at the peak. `gone` if its process is gone.
+    /// What was live from a stack at the peak. `gone` if its process has ended.
     pub fn at_peak(&self, cell: &Cell, gone: bool) -> Weight {
         if !self.at_peak && cell.epoch == self.epoch {
             cell.saved
         } else if gone {
-            // It left before the peak: otherwise it would have saved.
+            // It ended before the peak: otherwise it would have saved.
             Weight::default()
         } else {
             cell.live
@@ -168,7 +168,7 @@ impl Tree {
         (live, parts.bytes(), self.highest_nanos)
     }
 
-    /// Live bytes of each [`Class`] now.
+    /// Live bytes of each [`Domain`] now.
     pub fn live_parts(&self) -> [u64; 3] {
         self.parts.bytes()
     }
@@ -194,21 +194,21 @@ impl Tree {
         }
     }
 
-    /// Takes over a block of a fold: no change, so no peak.
-    pub fn restore_live(&mut self, cell: &mut Cell, weight: Weight, class: Class) {
+    /// Restores a block from a fold. Nothing has changed, so this makes no peak.
+    pub fn restore_live(&mut self, cell: &mut Cell, weight: Weight, domain: Domain) {
         self.live.add(weight);
-        self.parts.add(class, weight.bytes);
+        self.parts.add(domain, weight.bytes);
         cell.live.add(weight);
     }
 
-    /// Takes over what a stack had live at the peak.
+    /// Restores what was live from a stack at the peak.
     pub fn restore_saved(&mut self, cell: &mut Cell, saved: Weight) {
         cell.saved = saved;
         cell.epoch = Self::RESTORED;
         self.peak_live.add(saved);
     }
 
-    /// Takes over the peak of a fold.
+    /// Restores the peak from a fold.
     pub fn restore_peak(&mut self, parts: [u64; 3], nanos: u64, now: bool) {
         self.highest = parts.iter().fold(0, |sum: u64, &bytes| sum.wrapping_add(bytes));
         self.highest_nanos = nanos;
@@ -217,6 +217,6 @@ impl Tree {
         self.epoch = Self::RESTORED;
     }
 
-    /// The epoch in which a fold's stacks have saved.
+    /// The epoch of stacks that were restored from a fold.
     const RESTORED: u64 = 1;
 }

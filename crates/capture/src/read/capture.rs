@@ -1,4 +1,4 @@
-//! A capture's folder: which processes wrote which segments.
+//! The folder of a capture: which processes wrote which segments.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use crate::manifest::{self, Manifest};
 /// Name of the file with the folded beginning of a long run.
 pub const FOLD_FILE: &str = "fold.dws";
 
-/// A program that ran in a process: `exec` keeps the process id and counts the incarnation up.
+/// A program that ran in a process: `exec` keeps the process id and increments the incarnation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ProcessId {
     /// Process id.
     pub pid: u32,
-    /// How many programs it had before.
+    /// Number of programs that ran in it before.
     pub incarnation: u32,
 }
 
@@ -59,7 +59,7 @@ pub fn heap_file_name(process: ProcessId, number: u32, index: u32) -> String {
     format!("{}.{}.{number}.{index:06}.dwh", process.pid, process.incarnation)
 }
 
-/// A capture's folder as it is now; of a running program, more may follow.
+/// The folder of a capture as it is now; a running program may add to it.
 #[derive(Clone, Debug)]
 pub struct Capture {
     folder: PathBuf,
@@ -96,7 +96,7 @@ impl Capture {
             } else if name == manifest::FILE {
                 has_manifest = true;
             } else if let Some((process, index)) = parse_name(name) {
-                // A segment that is folded away between the listing and this is no longer needed.
+                // A segment that has been folded away since the folder was listed is not needed.
                 let Ok(metadata) = entry.metadata() else { continue };
                 found.entry(process).or_default().push(SegmentFile {
                     index,

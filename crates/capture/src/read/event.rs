@@ -1,4 +1,4 @@
-//! Decoding of a chunk's payload.
+//! Decodes the payload of a chunk.
 
 use crate::varint::{get, unzigzag};
 use crate::wire::{frame_kind, label_kind, tag};
@@ -7,7 +7,7 @@ use crate::{
     RootKind, StackId, StackTotals, StringId, TypeId,
 };
 
-/// Decodes one chunk; mirrors what `write::SegmentWriter` keeps as "the last".
+/// Decodes one chunk. Mirrors the state that `write::SegmentWriter` keeps for differences.
 #[derive(Clone, Debug)]
 pub(super) struct Decoder<'a> {
     payload: &'a [u8],
@@ -19,7 +19,7 @@ pub(super) struct Decoder<'a> {
     stack: u32,
     code: u32,
     nanos: u64,
-    /// The chunk's own time has not been told yet.
+    /// The time of the chunk has not been given yet.
     time_is_due: bool,
 }
 
@@ -38,7 +38,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The same decoder over other bytes, which must begin with those that it has decoded.
+    /// This decoder over other bytes, which must begin with those that it has decoded.
     pub(super) fn over<'b>(&self, payload: &'b [u8]) -> Decoder<'b> {
         Decoder { payload, ..*self }
     }

@@ -1,34 +1,9 @@
-//! One segment: header, chunks, and the iterator over its events.
+//! One segment: its chunks, and the iterator over their events.
 
 use super::event::Decoder;
-use crate::wire::{self, State};
-use crate::write::Requests;
+use super::header::{SegmentHeader, u32_at, u64_at};
+use crate::wire;
 use crate::{Error, Event};
-
-/// What a segment's header says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SegmentHeader {
-    /// Process id.
-    pub pid: u32,
-    /// How many programs this process id had before.
-    pub incarnation: u32,
-    /// Number of the segment in its incarnation.
-    pub index: u32,
-    /// Whether every block is recorded.
-    pub exact: bool,
-    /// Sampling interval in bytes; 0 if exact.
-    pub interval_bytes: u64,
-    /// Blocks of at least so many bytes are always recorded in a sampled run.
-    pub always_bytes: u64,
-    /// `CLOCK_MONOTONIC` at the segment's start, nanoseconds.
-    pub start_nanos: u64,
-    /// What became of its writer.
-    pub state: State,
-    /// Requests for heap snapshots.
-    pub requests: Requests,
-    /// Process id of the last heap snapshot's writer, or 0.
-    pub snapshot_writer: u32,
-}
 
 /// How the events of a segment ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +12,7 @@ pub enum Tail {
     Complete,
     /// The last chunk was still being written: the process lives, or was killed. Nothing that it wrote is missing.
     Open,
-    /// The bytes make no sense from this offset in the segment on.
+    /// The bytes are damaged from this offset in the segment on.
     CutOff {
         /// Byte offset in the segment.
         at: u64,
@@ -46,7 +21,7 @@ pub enum Tail {
     },
 }
 
-/// A segment's bytes, its header checked.
+/// The bytes of a segment whose header has been checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'a> {
     bytes: &'a [u8],
@@ -55,15 +30,7 @@ pub struct Segment<'a> {
     first: usize,
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
-}
-
-/// All segments in a file; a segment that cannot be read ends the row with an error.
+/// All segments of a file. A segment that cannot be read is the last one, as an error.
 pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Result<Segment<'_>, Error>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -80,59 +47,16 @@ pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Result<Segment<'_>, Error>
 }
 
 impl<'a> Segment<'a> {
-    /// Checks the header at the start of `bytes`. Bytes after the segment are left alone; a segment whose end is
-    /// missing is taken as far as it goes.
+    /// Checks the header at the start of `bytes`. Bytes after the segment are ignored; a truncated segment is read as
+    /// far as it goes.
     ///
     /// # Errors
     /// If the header is not one, is damaged, or is of a newer version.
     pub fn parse(bytes: &'a [u8]) -> Result<Segment<'a>, Error> {
-        if bytes.get(..wire::MAGIC.len()) != Some(&wire::MAGIC[..]) {
-            return Err(Error::BadMagic);
-        }
-        let short = Error::BadHeader { what: "it is cut off" };
-        let Some(version) = u32_at(bytes, 8) else {
-            return Err(short);
-        };
-        if version > wire::VERSION {
-            return Err(Error::NewerVersion {
-                found: version,
-                newest: wire::VERSION,
-            });
-        }
-        let Some(checked) = bytes.get(..wire::HEADER_CHECKED) else {
-            return Err(short);
-        };
-        if u32_at(bytes, wire::HEADER_CRC) != Some(crc32fast::hash(checked)) {
-            return Err(Error::BadHeader {
-                what: "its checksum is wrong",
-            });
-        }
-        let fields = || {
-            let header = SegmentHeader {
-                pid: u32_at(bytes, 24)?,
-                incarnation: u32_at(bytes, 28)?,
-                index: u32_at(bytes, 32)?,
-                exact: u32_at(bytes, 36)? == 1,
-                interval_bytes: u64_at(bytes, 40)?,
-                start_nanos: u64_at(bytes, 48)?,
-                state: State::from_wire(u32_at(bytes, wire::HEADER_STATE)?).unwrap_or_default(),
-                always_bytes: u64_at(bytes, wire::HEADER_ALWAYS)?,
-                requests: Requests {
-                    asked: u32_at(bytes, wire::HEADER_ASKED)?,
-                    answered: u32_at(bytes, wire::HEADER_ANSWERED)?,
-                    answer: u32_at(bytes, wire::HEADER_ANSWER)?,
-                    noticed: u32_at(bytes, wire::HEADER_NOTICED)?,
-                },
-                snapshot_writer: u32_at(bytes, wire::HEADER_WRITER)?,
-            };
-            Some((header, u32_at(bytes, 12)?, u64_at(bytes, 16)?))
-        };
-        let Some((header, first, size)) = fields() else {
-            return Err(short);
-        };
+        let (header, first, size) = SegmentHeader::parse(bytes)?;
         let size = usize::try_from(size).unwrap_or(usize::MAX).min(bytes.len());
         let first = first as usize;
-        if first < wire::HEADER_BYTES || first > size {
+        if first > size {
             return Err(Error::BadHeader {
                 what: "its size makes no sense",
             });
@@ -154,7 +78,7 @@ impl<'a> Segment<'a> {
         self.events_from(0, 0)
     }
 
-    /// The events after a position that [`Events::position`] gave, as far as they are written by now.
+    /// The events after a position from [`Events::position`], as far as they have been written.
     ///
     /// The bytes may have been read anew in the meantime.
     pub fn events_from(&self, chunk: u64, consumed: u32) -> Events<'a> {
@@ -189,8 +113,8 @@ impl<'a> Segment<'a> {
     }
 }
 
-/// A place among the events of a segment that costs nothing to come back to, as long as the same bytes are in
-/// memory. [`Events::position`] is for the rest.
+/// A position among the events of a segment to which it costs nothing to return, as long as the same bytes are in memory.
+/// Otherwise use [`Events::position`].
 #[derive(Clone, Debug)]
 pub struct Paused {
     events: Events<'static>,
@@ -211,7 +135,7 @@ pub struct Events<'a> {
     /// Bytes of the first chunk that were consumed earlier. They are decoded again, because differences refer to
     /// what came before, but not yielded.
     skip_to: u32,
-    /// The position at which the bytes stopped making sense.
+    /// The position at which damage was found.
     stopped: Option<(u64, u32)>,
 }
 
@@ -221,7 +145,7 @@ impl<'a> Events<'a> {
         self.tail
     }
 
-    /// Where reading can go on later: byte offset of the current chunk, and bytes of its payload consumed.
+    /// Where reading can continue later: byte offset of the current chunk, and bytes of its payload that were consumed.
     pub fn position(&self) -> (u64, u32) {
         match (self.stopped, &self.decoder) {
             (Some(place), _) => place,
@@ -230,7 +154,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Lets go of the bytes; [`Segment::resume`] goes on.
+    /// Drops the reference to the bytes; [`Segment::resume`] continues.
     pub fn pause(self) -> Paused {
         Paused {
             length: self.decoder.as_ref().map_or(0, Decoder::len),
@@ -272,7 +196,7 @@ impl<'a> Events<'a> {
         };
         let magic = head.get(..4).unwrap_or_default();
         if magic != wire::CHUNK_MAGIC {
-            // A chunk begins with its time and gets its magic next: a writer killed between the two has begun none.
+            // The time of a chunk is written before its magic: a writer that was killed in between has begun no chunk.
             let begun = |&(at, &byte): &(usize, &u8)| byte != 0 && !(8..16).contains(&at);
             if head.iter().enumerate().any(|place| begun(&place)) {
                 self.cut_off(at, "no chunk begins here");

@@ -1,4 +1,4 @@
-//! Reading a timeline, whatever state it is in.
+//! Reads a timeline, whatever its state.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -7,12 +7,12 @@ use std::path::Path;
 use super::{FILE, Record, Timeline, VERSION};
 use crate::Error;
 
-/// No line that we write is longer.
+/// Longest line that is read, in bytes; those that are written are shorter.
 const LONGEST_LINE: u64 = 1 << 20;
 
 impl Timeline {
-    /// Reads a capture's timeline; `None` if it has none. Lines that are damaged are counted and left out; a last line
-    /// without its end is no damage: its writer was killed, or is at it.
+    /// Reads a capture's timeline; `None` if it has none. Damaged lines are counted and left out. An incomplete last
+    /// line is not damage: its writer was killed, or is still writing it.
     ///
     /// # Errors
     /// If the file cannot be read or belongs to a newer version.
@@ -47,7 +47,7 @@ impl Timeline {
                 Err(_) => {}
             }
         }
-        // Damage, or a clock of somebody else's making, must not confuse those who draw it.
+        // Damaged or foreign times must not confuse the code that draws it.
         timeline.points.sort_by_key(|point| point.ms);
         timeline.marks.sort_by_key(|mark| mark.ms);
         timeline.limits.sort_by_key(|limit| limit.ms);
@@ -63,7 +63,7 @@ impl Timeline {
             Record::Limit(limit) => self.limits.push(limit),
             Record::Mark(mark) => self.marks.push(mark),
             Record::Point(point) => {
-                // A process that still runs has no record of its peak yet.
+                // A running process has no record of its peak yet.
                 for &(number, bytes) in &point.rss {
                     if let Some(process) = self.processes.get_mut(&number)
                         && bytes > process.peak

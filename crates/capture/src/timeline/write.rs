@@ -1,4 +1,4 @@
-//! Writing a timeline that stays small however long the run lasts.
+//! Writes a timeline that stays small however long the run lasts.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 
 use super::{FILE, LimitChange, Mark, Point, Record, Timeline, TimelineProcess, VERSION};
 
-/// With so many points, the older ones are thinned out.
+/// At this number of points, the older ones are thinned out.
 const MOST_POINTS: usize = 4096;
-/// The newest points stay as they are: they tell of the last minute before an end.
+/// Number of newest points that are never thinned out: they show the last minute before the end.
 const NEWEST: usize = 1024;
-/// After thinning there are at most so many.
+/// Most points after thinning out.
 const AFTERWARDS: usize = 3072;
-/// Processes in one point: the largest.
+/// Most processes of one point: the largest ones.
 const IN_A_POINT: usize = 32;
-/// Processes, marks and limits that are kept.
+/// Most processes, marks and limits that are kept.
 const MOST_PROCESSES: usize = 1000;
 const MOST_MARKS: usize = 1000;
 const MOST_LIMITS: usize = 1000;
-/// Characters of a command line.
+/// Longest command line, in characters.
 const LONGEST_ARGV: usize = 400;
 
 /// Writes a timeline and keeps it in memory, both bounded: at most a few MiB.
 ///
-/// Each record is appended with one write. When the points become too many, older neighbours are merged, of which the
-/// highest stays, and the file is replaced by renaming. So the highest total is never lost, nor each process's own peak,
-/// which its record has.
+/// Each record is appended with one write. When there are too many points, of neighbouring older points only the
+/// highest stays, and the file is replaced by renaming. So the highest total is never lost; each process's own peak is
+/// in its record.
 #[derive(Debug)]
 pub struct TimelineWriter {
     path: PathBuf,
@@ -40,7 +40,7 @@ pub struct TimelineWriter {
 }
 
 impl TimelineWriter {
-    /// Begins the timeline of a capture. A folder that cannot be written is no error: see [`TimelineWriter::failed`].
+    /// Begins the timeline of a capture. A folder that cannot be written is not an error: see [`TimelineWriter::failed`].
     pub fn begin(folder: &Path) -> TimelineWriter {
         let mut writer = TimelineWriter {
             path: folder.join(FILE),
@@ -59,7 +59,7 @@ impl TimelineWriter {
         &self.timeline
     }
 
-    /// Why the file could not be written, if so. It is tried again with each thinning.
+    /// Why the file could not be written, if it could not. Writing is tried again each time points are thinned out.
     pub fn failed(&self) -> Option<&io::Error> {
         self.failed.as_ref()
     }
@@ -102,7 +102,7 @@ impl TimelineWriter {
         if let Some(file) = &mut self.file
             && let Err(error) = append(file, &record)
         {
-            // Half a line may stand there now; nothing may follow it.
+            // The file may end with an incomplete line now: nothing may follow it.
             (self.file, self.failed) = (None, Some(error));
         }
         self.timeline.add(record);
@@ -139,7 +139,7 @@ impl TimelineWriter {
                 };
             }
             Err(error) => {
-                let _ = std::fs::remove_file(&part); // what stands under the real name is still good
+                let _ = std::fs::remove_file(&part); // the file with the real name is still good
                 self.failed = Some(error);
             }
         }
@@ -170,7 +170,7 @@ fn write_whole(path: &Path, timeline: &Timeline) -> io::Result<()> {
     file.flush()
 }
 
-/// Merges old neighbours until there are few enough points; the highest of each span stays. Returns the span in
+/// Merges older neighbours until there are few enough points; the highest of each span stays. Returns the span in
 /// milliseconds.
 fn thin(points: &mut Vec<Point>, mut span: u64) -> u64 {
     let newest = points.split_off(points.len().saturating_sub(NEWEST));
@@ -196,7 +196,7 @@ fn thin(points: &mut Vec<Point>, mut span: u64) -> u64 {
     span
 }
 
-/// Leaves out the smallest of the processes that ended.
+/// Drops the smallest processes that have ended.
 fn forget_small(timeline: &mut Timeline) {
     let ended = timeline.processes.values().filter(|process| process.ended_ms.is_some());
     let mut ended: Vec<(u64, u32)> = ended.map(|process| (process.peak, process.number)).collect();

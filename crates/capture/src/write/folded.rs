@@ -1,4 +1,4 @@
-//! Events of a fold, and events that are at hand as [`Event`]s: nothing of this runs in the user's process.
+//! Events of a fold, and writing of [`Event`] values. None of this runs in the user's process.
 
 use super::{Full, SegmentWriter, store};
 use crate::wire::{self, tag};
@@ -29,17 +29,17 @@ impl SegmentWriter<'_> {
         self.event(tag::TREE_PEAK, &[python, native, mapped, nanos, u64::from(now)], &[])
     }
 
-    /// Folded: where reading goes on.
+    /// Folded: where reading continues.
     pub fn position(&mut self, segment: u32, chunk: u64, consumed: u32) -> Result<(), Full> {
         self.event(tag::POSITION, &[u64::from(segment), chunk, u64::from(consumed)], &[])
     }
 
-    /// Folded: what a stack of a process that is gone had live at the end.
+    /// Folded: what was live from a stack at the end of its process.
     pub fn left(&mut self, stack: StackId, bytes: u64, milliblocks: u64, variance: u64) -> Result<(), Full> {
         self.event(tag::LEFT, &[u64::from(stack.0), bytes, milliblocks, variance], &[])
     }
 
-    /// Folded: what else is known of the folded events; see [`crate::Event::Folded`].
+    /// Folded: more about the folded events; see [`crate::Event::Folded`].
     pub fn folded(
         &mut self,
         first_nanos: u64,
@@ -57,7 +57,7 @@ impl SegmentWriter<'_> {
         self.event(tag::SIZES, &[u64::from(stack.0), largest, native], &[])
     }
 
-    /// Folded: where the samples over time begin, and their distance.
+    /// Folded: the time of the first event, and the interval of the samples over time.
     pub fn history(&mut self, origin_nanos: u64, width_nanos: u64) -> Result<(), Full> {
         self.event(tag::HISTORY, &[origin_nanos, width_nanos], &[])
     }
@@ -67,12 +67,12 @@ impl SegmentWriter<'_> {
         self.event(tag::SAMPLE, &[bytes], &[])
     }
 
-    /// Folded: what the process had allocated until the last sample.
+    /// Folded: what the process had allocated by the last sample.
     pub fn allocated(&mut self, bytes: u64) -> Result<(), Full> {
         self.event(tag::ALLOCATED, &[bytes], &[])
     }
 
-    /// Folded: what one stack had live in the last sample.
+    /// Folded: what was live from one stack in the last sample.
     pub fn level(&mut self, stack: StackId, bytes: u64) -> Result<(), Full> {
         self.event(tag::LEVEL, &[u64::from(stack.0), bytes], &[])
     }
@@ -82,7 +82,7 @@ impl SegmentWriter<'_> {
         self.event(tag::WARNING, &[text.len() as u64], text)
     }
 
-    /// Writes an event that is at hand as one; the agent calls the method of the event itself.
+    /// Writes an [`Event`]. The agent calls the methods of the single events instead.
     pub fn put(&mut self, event: &Event<'_>) -> Result<(), Full> {
         let small = matches!(
             event,

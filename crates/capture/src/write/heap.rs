@@ -66,7 +66,7 @@ impl SegmentWriter<'_> {
         self.event(tag::HEAP_END, &[objects, failed, pause_nanos], &[])
     }
 
-    /// Why the snapshot was taken, and what the program calls it.
+    /// Why the snapshot was taken, and its label.
     pub fn heap_cause(&mut self, cause: Cause, label: &[u8]) -> Result<(), Full> {
         self.event(tag::HEAP_CAUSE, &[cause as u64, label.len() as u64], label)
     }

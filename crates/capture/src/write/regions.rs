@@ -1,4 +1,4 @@
-//! Events of regions: the program's own, and what a fold knows of them.
+//! Events of regions: those of the program, and those of a fold.
 
 use super::{Full, SegmentWriter};
 use crate::wire::tag;
@@ -15,12 +15,12 @@ impl SegmentWriter<'_> {
         self.event(tag::REGION_LEAVE, &[u64::from(number)], &[])
     }
 
-    /// The events that follow were made inside this region, or inside none (0).
+    /// The events that follow belong to this region, or to none (0).
     pub fn region(&mut self, number: u32) -> Result<(), Full> {
         self.event(tag::REGION, &[u64::from(number)], &[])
     }
 
-    /// Folded: what is known of regions; other events are left out.
+    /// Folded: events of regions; others are ignored.
     pub(super) fn folded_region(&mut self, event: &Event<'_>) -> Result<(), Full> {
         match *event {
             Event::RegionTotals {

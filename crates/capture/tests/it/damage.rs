@@ -1,7 +1,8 @@
 //! Foreign and damaged bytes: never a panic, and what is damaged is told.
 
-use deadweight_capture::read::{Segment, Tail, segments};
+use deadweight_capture::read::{Segment, SegmentHeader, Tail, segments};
 use deadweight_capture::wire::{self, State};
+use deadweight_capture::write::{SegmentInfo, SegmentWriter};
 use deadweight_capture::{Error, Event};
 use proptest::prelude::*;
 
@@ -13,7 +14,7 @@ fn used(bytes: &[u8]) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 40 }))]
 
     #[test]
     fn every_prefix_yields_a_prefix_of_the_events(
@@ -133,4 +134,30 @@ fn a_writer_killed_while_it_began_a_chunk_did_no_damage() {
     bytes[end + 4] = 7;
     let (_, rest) = drain(Segment::parse(&bytes).unwrap().events());
     assert!(matches!(rest.tail(), Tail::CutOff { at, .. } if at == end as u64));
+}
+
+#[test]
+fn the_header_of_a_file_is_that_of_its_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("7.0.000000.dws");
+    let mut bytes = vec![0; 4096];
+    let info = SegmentInfo {
+        pid: 7,
+        index: 3,
+        snapshot_writer: 9,
+        ..SegmentInfo::default()
+    };
+    SegmentWriter::begin(&mut bytes, &info).unwrap();
+    // Nothing after the header is needed.
+    for len in [wire::HEADER_BYTES, bytes.len()] {
+        std::fs::write(&path, &bytes[..len]).unwrap();
+        let header = SegmentHeader::read(&path).unwrap();
+        assert_eq!(&header, Segment::parse(&bytes).unwrap().header());
+        assert_eq!((header.pid, header.index, header.snapshot_writer), (7, 3, 9));
+    }
+    for len in [0, 7, 11, 59, wire::HEADER_BYTES - 40] {
+        std::fs::write(&path, &bytes[..len]).unwrap();
+        assert!(SegmentHeader::read(&path).is_err(), "{len} bytes");
+    }
+    assert!(matches!(SegmentHeader::read(folder.path()), Err(Error::Io { .. })));
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::random::{INFO, START_NANOS, all, drain, segment, timed_events, without_clocks};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 64 }))]
 
     #[test]
     fn events_come_back_with_their_times(events in timed_events(0..200), closed: bool) {

@@ -1,10 +1,10 @@
-//! Arrays of objects of NumPy: the collector does not know what they refer to.
+//! NumPy's arrays of objects: the collector does not know what they refer to.
 //!
 //! Offsets are those of `PyArrayObject_fields` and of the beginning of `PyArray_Descr`
 //! (numpy/_core/include/numpy/ndarraytypes.h), the same in NumPy 1 and 2 on 64 bits. `base` and `dtype` are found as words.
 
-use crate::heap::edges::{Edge, Label};
-use crate::heap::types::offset;
+use crate::heap::edge::{Edge, Label};
+use crate::heap::type_fields::offset;
 use crate::heap::{Context, names};
 use crate::memory::{Memory, is_plausible};
 
@@ -13,20 +13,20 @@ const DIMENSIONS: u64 = 24;
 const SHAPE: u64 = 32;
 const DESCRIPTION: u64 = 56;
 const FLAGS: u64 = 64;
-/// The array frees its data: of arrays that share them, one.
+/// The array owns its data; of arrays that share data, only one does.
 const OWNS_DATA: u32 = 4;
-/// The elements stand side by side, in C's or in Fortran's order.
+/// The elements are contiguous, in C or in Fortran order.
 const SIDE_BY_SIDE: u32 = 1 | 2;
-/// In the description: the number of the elements' type.
+/// In the description: the type number of the elements.
 const TYPE_NUMBER: u64 = 28;
 const OBJECTS: u32 = 17;
 const MAX_DIMENSIONS: u32 = 64;
-/// More elements are not believed.
+/// Larger arrays are taken for damage, in elements.
 const MAX_ITEMS: u64 = 1 << 32;
-/// A class of arrays has few bases above it.
+/// Longest chain of bases that is followed.
 const MAX_BASES: usize = 64;
 
-/// Whether the type at `ty` is `numpy.ndarray` or made of it.
+/// Whether the type at `ty` is `numpy.ndarray` or a subclass of it.
 pub(crate) fn is_type<M: Memory>(ctx: Context<'_, M>, mut ty: u64) -> bool {
     for _ in 0..MAX_BASES {
         let mut name = [0; 16];
@@ -41,7 +41,7 @@ pub(crate) fn is_type<M: Memory>(ctx: Context<'_, M>, mut ty: u64) -> bool {
     false
 }
 
-/// Gives the elements of the array at `array` to `each`, if these are objects and are its own.
+/// Gives the elements of the array at `array` to `each`, if they are objects and the array owns its data.
 pub(crate) fn items<M: Memory>(ctx: Context<'_, M>, array: u64, each: &mut impl FnMut(Edge)) -> Option<()> {
     let flags = ctx.mem.u32(array.wrapping_add(FLAGS))?;
     if flags & OWNS_DATA == 0 || flags & SIDE_BY_SIDE == 0 {

@@ -1,11 +1,11 @@
-//! Functions' closures, and caches of functions.
+//! Closures of functions, and the caches of `functools.lru_cache`.
 
-use crate::heap::edges::{Edge, Label, fields};
+use crate::heap::edge::{Edge, Label, fields};
 use crate::heap::{Context, TypeFacts, variables};
 use crate::layout::VariablesLayout;
 use crate::memory::{Memory, is_plausible};
 
-/// A closure has no more cells than this.
+/// Cells of one closure that are read at most.
 const MAX_CELLS: u64 = 256;
 
 /// The name of cell `index` of the closure of the function at `function`: address of a `str`.
@@ -58,7 +58,7 @@ pub fn closure<M: Memory>(ctx: Context<'_, M>, function: u64, each: &mut impl Fn
 /// The references of the `lru_cache` wrapper at `wrapper`: its function, its dict of entries, and the entries'
 /// values and keys, which are in links of a ring that begins inside the wrapper. It owns the links, too, though
 /// `tp_traverse` does not visit them (`bounded_lru_cache_wrapper` of `Modules/_functoolsmodule.c`): without that
-/// reference every entry would look as if something unknown held it.
+/// reference, every entry would seem to be held by something unknown.
 pub(crate) fn lru_cache<M: Memory>(
     ctx: Context<'_, M>,
     facts: &TypeFacts,
@@ -76,7 +76,7 @@ pub(crate) fn lru_cache<M: Memory>(
     let mut previous = wrapper;
     loop {
         let link = ctx.address(previous, 24)?;
-        // A ring that is no ring would not end.
+        // A broken ring might not end.
         if ctx.mem.u64(link.wrapping_add(16))? != previous {
             return None;
         }

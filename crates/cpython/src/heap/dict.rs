@@ -1,15 +1,15 @@
 //! Dicts: their keys, their values, and the tables of both.
 
 use crate::heap::Context;
-use crate::heap::edges::{Edge, Label};
-use crate::heap::types::{flags, offset};
+use crate::heap::edge::{Edge, Label};
+use crate::heap::type_fields::{flags, offset};
 use crate::layout::{AttributesLayout, KeysLayout};
 use crate::memory::{Memory, is_plausible};
 
 /// `PyDictObject.ma_keys` and `ma_values`, the same from 3.9 to 3.15.
 const MA_KEYS: u64 = 32;
 pub(crate) const MA_VALUES: u64 = 40;
-/// Tables with more entries are not believed.
+/// Larger tables are taken for damage, in entries.
 const MAX_ENTRIES: u64 = 1 << 32;
 /// `dk_kind` of a general table.
 const GENERAL: u8 = 0;
@@ -19,21 +19,21 @@ const GENERAL: u8 = 0;
 pub(crate) struct Keys {
     /// Address of the first entry.
     pub(crate) entries: u64,
-    /// How many entries were ever used.
+    /// Number of entries ever used.
     pub(crate) count: u64,
-    /// How many more fit.
+    /// Number of entries that still fit.
     pub(crate) usable: u64,
-    /// Bytes an entry.
+    /// Bytes per entry.
     pub(crate) stride: u64,
     /// Offset of the key in an entry; the value follows it.
     key: u64,
-    /// Whether all keys are strings for sure.
+    /// Whether all keys are known to be strings.
     only_str: bool,
     /// `dk_refcnt`.
     references: u64,
     /// Bytes before the entries.
     before: u64,
-    /// How many slots the index has.
+    /// Number of slots of the index.
     slots: u64,
 }
 
@@ -90,7 +90,7 @@ impl Keys {
 
     /// Bytes of the whole table.
     pub(crate) fn bytes(&self) -> u64 {
-        // Two thirds of the slots get an entry.
+        // There are entries for two thirds of the slots.
         let entries = self.slots.wrapping_mul(2) / 3;
         entries.wrapping_mul(self.stride).wrapping_add(self.before)
     }
@@ -114,14 +114,14 @@ impl Keys {
             .wrapping_add(self.key)
     }
 
-    /// How many values a split dict has room for, up to 3.12.
+    /// Number of values that a split dict has room for, up to 3.12.
     #[inline]
     pub(crate) const fn capacity(&self) -> u64 {
         self.count.wrapping_add(self.usable)
     }
 }
 
-/// `addr`, or 0 if it cannot be an address.
+/// `addr`, or 0 if it is implausible.
 #[inline(always)]
 const fn or_zero(addr: u64) -> u64 {
     if is_plausible(addr) { addr } else { 0 }
@@ -144,7 +144,7 @@ pub(crate) fn is_str<M: Memory>(ctx: Context<'_, M>, object: u64) -> bool {
 pub(crate) struct Values {
     /// Address of the first value.
     pub(crate) first: u64,
-    /// How many there is room for; names may be more, from 3.13 on.
+    /// Number of values that there is room for; from 3.13 on there may be more names.
     pub(crate) capacity: u64,
 }
 
@@ -303,7 +303,7 @@ pub(crate) fn values_bytes<M: Memory>(ctx: Context<'_, M>, values: u64, keys: &K
     }
 }
 
-/// Bytes of a values object of 3.13 and later: a header, the values, and a byte a value for their order.
+/// Bytes of a values object of 3.13 and later: a header, the values, and one byte per value for their order.
 pub(crate) fn inline_bytes(capacity: u8) -> u64 {
     let capacity = u64::from(capacity);
     capacity

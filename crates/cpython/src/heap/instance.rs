@@ -1,9 +1,9 @@
 //! Attributes of instances, wherever they are kept.
 
 use crate::heap::dict::{self, Keys, Values};
-use crate::heap::edges::{Edge, Label, NameRef};
-use crate::heap::types::flags;
-use crate::heap::{Context, TypeFacts, size};
+use crate::heap::edge::{Edge, Label, NameRef};
+use crate::heap::type_fields::flags;
+use crate::heap::{Context, TypeFacts, body};
 use crate::layout::AttributesLayout;
 use crate::memory::{Memory, is_plausible};
 
@@ -55,7 +55,7 @@ pub(crate) fn attributes<M: Memory>(ctx: Context<'_, M>, facts: &TypeFacts, obje
         found.dict = ctx.mem.u64(object.wrapping_add(facts.dict_offset as u64))?;
     } else if facts.dict_offset < 0 {
         // Counted from the end of an object of variable size.
-        let end = size::body(ctx, facts, object)?.next_multiple_of(8);
+        let end = body::body(ctx, facts, object)?.next_multiple_of(8);
         found.dict = ctx
             .mem
             .u64(object.wrapping_add(end).wrapping_add_signed(facts.dict_offset))?;

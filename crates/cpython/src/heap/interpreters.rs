@@ -1,4 +1,4 @@
-//! The interpreters of a process, and the objects they keep.
+//! The interpreters of a process, and the objects that they hold.
 
 use crate::layout::{InterpreterFields, InterpreterLayout, Layout};
 use crate::memory::{Memory, is_plausible};
@@ -21,7 +21,7 @@ pub struct Interpreters {
     builtins: u64,
 }
 
-/// An object that an interpreter itself keeps.
+/// An object that an interpreter itself holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Root {
     /// Address of the object.
@@ -111,13 +111,13 @@ impl Interpreters {
         main
     }
 
-    /// The thread state made last of the interpreter at `interpreter`.
+    /// The thread state that was created last in the interpreter at `interpreter`.
     pub fn newest_thread<M: Memory>(&self, mem: &M, interpreter: u64) -> Option<u64> {
         mem.u64(interpreter.wrapping_add(self.threads_head))
             .filter(|&addr| is_plausible(addr))
     }
 
-    /// The objects that the interpreter at `interpreter` itself keeps; those that are not there are left out.
+    /// The objects that the interpreter at `interpreter` itself holds; missing ones are left out.
     pub fn roots<M: Memory>(&self, mem: &M, interpreter: u64, mut each: impl FnMut(Root)) {
         let fields = [
             ("sys.modules", self.modules),

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-/// What an object is, as far as its layout goes. An instance of a subclass is of the kind of its closest known base.
+/// The kind of an object, which decides its layout. An instance of a subclass has the kind of its closest known base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[allow(missing_docs)] // Named as the types are.
@@ -50,7 +50,7 @@ pub enum Kind {
     MappingProxy,
     /// `functools.partial`.
     Partial,
-    /// What `functools.lru_cache` makes of a function.
+    /// A function wrapped by `functools.lru_cache`.
     LruCache,
     /// An entry of such a cache.
     LruLink,
@@ -98,7 +98,7 @@ pub const SYMBOLS: &[(&CStr, Kind)] = &[
     (c"PyDictProxy_Type", Kind::MappingProxy),
 ];
 
-/// How many symbols there are.
+/// Number of symbols.
 const COUNT: usize = SYMBOLS.len();
 
 /// Types that are not exported, by `tp_name`.
@@ -113,7 +113,7 @@ pub(crate) const BY_NAME: &[(&[u8], Kind)] = &[
 /// The addresses of the exported types in one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// In the order of [`SYMBOLS`]; 0 where there is none.
+    /// In the order of [`SYMBOLS`]; 0 if there is none.
     addresses: [u64; COUNT],
     code_type: u64,
     str_type: u64,

@@ -1,7 +1,7 @@
 //! The objects that the collector tracks.
 //!
-//! They are linked into doubly linked rings, one a generation and one for frozen objects, through a header of 16
-//! bytes before each object. The two low bits of the backward links and the lowest of the forward links are flags
+//! They are linked into doubly linked rings, one per generation and one for frozen objects, through a header of 16 bytes
+//! before each object. The two low bits of the backward links and the lowest of the forward links are flags
 //! (3.14.0 to 3.14.4 use the latter).
 
 use core::ops::ControlFlow;
@@ -19,34 +19,33 @@ const FLAGS: u64 = 3;
 pub enum End {
     /// All rings were followed to their ends.
     Complete,
-    /// A link was not what it should be: objects are missing.
+    /// A link was invalid: objects are missing.
     Broken,
     /// More than `limit` objects.
     TooMany,
-    /// Who was given the objects wanted no more.
+    /// The caller stopped it.
     Stopped,
 }
 
-/// Whether the collector of the interpreter whose collector state is at `gc` is at work: then the rings are in
-/// pieces. True if that cannot be read.
+/// Whether the collector whose state is at `gc` is running: then the rings are not whole. True if that cannot be read.
 #[inline]
 pub fn is_collecting<M: Memory>(mem: &M, layout: &Layout, gc: u64) -> bool {
     mem.u32(gc.wrapping_add(layout.heap.gc.collecting.into())) != Some(0)
 }
 
-/// What the collector counts to tell whether a full collection is worth it: one is made when a quarter of the objects that
-/// survived the last one have survived the younger generations since.
+/// The counts by which the collector decides on a full collection. It runs one when the objects that have survived the
+/// younger generations since exceed a quarter of those that survived the last full collection.
 ///
 /// Source: CPython 3.9 to 3.13, `gc_collect_generations` (Modules/gcmodule.c, Python/gc.c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LongLived {
     /// Tracked objects that survived the last full collection.
     pub total: u64,
-    /// And those that have come to the oldest generation since.
+    /// Objects that have reached the oldest generation since.
     pub pending: u64,
 }
 
-/// These counts of the collector whose state is at `gc`; `None` if the version has others, or they cannot be read.
+/// The counts of the collector whose state is at `gc`; `None` if this version has other ones, or they cannot be read.
 pub fn long_lived<M: Memory>(mem: &M, layout: &Layout, gc: u64) -> Option<LongLived> {
     let at = gc.wrapping_add(layout.heap.gc.long_lived?.into());
     Some(LongLived {
@@ -61,7 +60,8 @@ pub fn is_tracked<M: Memory>(mem: &M, object: u64) -> bool {
     mem.u64(object.wrapping_sub(GC_HEADER)).is_some_and(|next| next != 0)
 }
 
-/// Gives each tracked object to `each`, frozen ones last, until it breaks off. `gc` is what [`Interpreters::gc`] says.
+/// Gives each tracked object to `each`, frozen ones last, until it stops the enumeration. `gc` comes from
+/// [`Interpreters::gc`].
 ///
 /// Each link is checked against the link back.
 ///

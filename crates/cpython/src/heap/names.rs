@@ -1,6 +1,6 @@
 //! Names of types, and C strings.
 
-use crate::heap::types::{flags, offset};
+use crate::heap::type_fields::{flags, offset};
 use crate::heap::{Context, dict};
 use crate::memory::{Memory, is_plausible, is_plausible_data};
 use crate::unicode;

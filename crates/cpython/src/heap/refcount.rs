@@ -6,9 +6,9 @@ use crate::memory::{Memory, is_plausible};
 /// A reference count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refcount {
-    /// How many references; what that means for an immortal object is nothing.
+    /// Number of references; meaningless for an immortal object.
     pub count: u64,
-    /// Whether the object is never freed and not counted (3.12 on).
+    /// Whether the object is immortal: never freed, its references not counted (3.12 on).
     pub immortal: bool,
 }
 

@@ -1,10 +1,10 @@
 //! Lists, tuples, sets and deques.
 
 use crate::heap::Context;
-use crate::heap::edges::{Edge, Label};
+use crate::heap::edge::{Edge, Label};
 use crate::memory::{Memory, is_plausible};
 
-/// Longer ones are not believed.
+/// Longer sequences are taken for damage, in items.
 const MAX_ITEMS: u64 = 1 << 40;
 /// `PyListObject.ob_item`.
 const LIST_ITEMS: u64 = 24;
@@ -16,7 +16,7 @@ pub(crate) const SET_SMALL_TABLE: u64 = 64;
 /// `dequeobject.leftblock` and `leftindex`.
 const DEQUE_LEFT_BLOCK: u64 = 24;
 pub(crate) const DEQUE_LEFT_INDEX: u64 = 40;
-/// Entries a block of a deque; before them is the link to the left, after them the link to the right.
+/// Entries per block of a deque; before them is the link to the left, after them the link to the right.
 pub(crate) const DEQUE_BLOCK: u64 = 64;
 
 /// `ob_size` as a number of items.
@@ -57,7 +57,7 @@ pub(crate) fn tuple<M: Memory>(ctx: Context<'_, M>, tuple: u64, each: &mut impl 
     items(ctx, first, length(ctx, tuple)?, each)
 }
 
-/// The elements of the set at `set`. Removed ones leave a marker behind, whose hash is -1 as no element's is.
+/// The elements of the set at `set`. A removed one leaves a marker, whose hash is -1, which no element's is.
 #[inline]
 pub(crate) fn set<M: Memory>(ctx: Context<'_, M>, set: u64, each: &mut impl FnMut(Edge)) -> Option<()> {
     let mask = ctx.mem.u64(set.wrapping_add(SET_MASK))?;

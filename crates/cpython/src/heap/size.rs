@@ -1,15 +1,16 @@
-//! How big one object is by itself.
+//! The size of one object by itself.
 
+use crate::heap::body::{body, str_state};
 use crate::heap::lists::GC_HEADER;
-use crate::heap::types::{flags, offset};
-use crate::heap::{Context, Kind, TypeFacts, dict, instance, sequences, variables};
+use crate::heap::type_fields::{flags, offset};
+use crate::heap::{Context, Kind, TypeFacts, dict, instance, sequences};
 use crate::memory::Memory;
 
-/// The bytes of one object. What its allocator adds is not counted.
+/// The bytes of one object, without the overhead of its allocator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
     /// Bytes before the object's address: the collector's header, and the words of managed dicts. The allocated block
-    /// begins so many bytes before the object.
+    /// begins this many bytes before the object.
     pub prefix: u64,
     /// Bytes from the object's address on, in the same block.
     pub body: u64,
@@ -25,12 +26,10 @@ impl Size {
     }
 }
 
-/// Where the digits of an `int` begin.
-const INT_DIGITS: u64 = 24;
-/// Sizes above this are not believed.
+/// Larger sizes are taken for damage, in bytes.
 const MAX: u64 = 1 << 46;
 
-/// The size of the object at `object`, whose type has the facts `facts`. `None` if it makes no sense.
+/// The size of the object at `object`, whose type has the facts `facts`. `None` if it is implausible.
 pub fn shallow<M: Memory>(ctx: Context<'_, M>, facts: &TypeFacts, object: u64) -> Option<Size> {
     let (inline, values) = instance::bytes(ctx, facts, object)?;
     let size = Size {
@@ -61,36 +60,6 @@ pub fn prefix<M: Memory>(ctx: Context<'_, M>, facts: &TypeFacts, object: u64) ->
     }
 }
 
-/// Bytes of the fixed part and the items of the object at `object`, without values of attributes.
-#[inline]
-pub(crate) fn body<M: Memory>(ctx: Context<'_, M>, facts: &TypeFacts, object: u64) -> Option<u64> {
-    match facts.kind {
-        Kind::Str => return str_body(ctx, facts, object),
-        Kind::Type => {
-            let flags = ctx.mem.u64(object.wrapping_add(offset::FLAGS))?;
-            if flags & flags::HEAP_TYPE == 0 {
-                return Some(ctx.layout.heap.static_type_size.into());
-            }
-        }
-        _ => {}
-    }
-    if facts.item_size == 0 {
-        return Some(facts.basic_size);
-    }
-    let items = match facts.kind {
-        // Zero has room for a digit too.
-        Kind::Int if ctx.layout.heap.tagged_ints => (ctx.mem.u64(object.wrapping_add(16))? >> 3).max(1),
-        Kind::Frame | Kind::Generator | Kind::Coroutine | Kind::AsyncGenerator if ctx.layout.minor >= 11 => {
-            variables::room(ctx, facts.kind, object).unwrap_or(0)
-        }
-        _ => ctx.var_size(object)?.unsigned_abs(),
-    };
-    // `bool` says that it is bigger than it is.
-    let is_exact_int = facts.kind == Kind::Int && !facts.has(flags::HEAP_TYPE);
-    let fixed = if is_exact_int { INT_DIGITS } else { facts.basic_size };
-    Some(fixed.saturating_add(items.saturating_mul(facts.item_size)))
-}
-
 /// `body` with the spare item that instances of classes get if they have a variable size. Types, which have one too,
 /// are left as `sys.getsizeof` counts them.
 const fn with_spare_item(facts: &TypeFacts, body: u64) -> u64 {
@@ -99,29 +68,6 @@ const fn with_spare_item(facts: &TypeFacts, body: u64) -> u64 {
     } else {
         body.saturating_add(facts.item_size).saturating_add(7) & !7
     }
-}
-
-/// `state` of a string.
-fn str_state<M: Memory>(ctx: Context<'_, M>, object: u64) -> Option<(u64, bool, bool)> {
-    let state = ctx.mem.u32(object.wrapping_add(ctx.layout.unicode.state.into()))?;
-    Some((u64::from(state >> 2 & 7), state & 0x20 != 0, state & 0x40 != 0))
-}
-
-/// Bytes of a string and of the characters inside it.
-fn str_body<M: Memory>(ctx: Context<'_, M>, facts: &TypeFacts, object: u64) -> Option<u64> {
-    let (kind, compact, ascii) = str_state(ctx, object)?;
-    let layout = &ctx.layout.unicode;
-    if !compact {
-        return Some(facts.basic_size);
-    }
-    let data = if ascii { layout.ascii_data } else { layout.compact_data };
-    let length = ctx.mem.u64(object.wrapping_add(layout.length.into()))?;
-    Some(
-        length
-            .saturating_add(1)
-            .saturating_mul(kind)
-            .saturating_add(data.into()),
-    )
 }
 
 /// Bytes of the blocks of a string: characters of one that is not compact, and its other representations.
@@ -168,7 +114,7 @@ fn buffers<M: Memory>(ctx: Context<'_, M>, facts: &TypeFacts, object: u64) -> Op
         Kind::List => word(32)?.saturating_mul(8),
         Kind::Dict | Kind::DefaultDict | Kind::FrozenDict => dict::owned_bytes(ctx, object)?,
         Kind::OrderedDict => {
-            // A table of links and a link of 32 bytes an entry.
+            // A table of links, and a link of 32 bytes per entry.
             let links = word(16)?.saturating_mul(32);
             let table = if word(64)? == 0 { 0 } else { word(72)?.saturating_mul(8) };
             dict::owned_bytes(ctx, object)?

@@ -6,9 +6,9 @@ use crate::memory::{Memory, field, is_plausible};
 
 /// `PyThreadState.next`, the same from 3.9 to 3.15.
 const NEXT: u64 = 8;
-/// More threads than this are a cycle.
+/// More threads than this mean a cycle.
 const MAX_THREADS: usize = 1 << 20;
-/// More frames of one thread than this are a cycle.
+/// More frames of one thread than this mean a cycle.
 const MAX_FRAMES: usize = 1 << 24;
 
 /// Gives each thread state of the interpreter at `interpreter` to `each`. False if the chain is broken.
@@ -28,7 +28,7 @@ pub fn each<M: Memory>(mem: &M, interpreters: &Interpreters, interpreter: u64, m
 /// Gives the address of each frame of the thread state at `thread` to `each`, innermost first. False if the chain is
 /// broken.
 ///
-/// The interpreter's own frames are left out. What is given is for [`variables::frame`].
+/// The interpreter's own frames are left out. Pass the addresses to [`variables::frame`].
 ///
 /// [`variables::frame`]: crate::heap::variables::frame
 pub fn frames<M: Memory>(ctx: Context<'_, M>, thread: u64, mut each: impl FnMut(u64)) -> bool {

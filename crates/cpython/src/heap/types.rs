@@ -1,54 +1,16 @@
 //! What the objects of a type look like.
 
 use crate::heap::known::BY_NAME;
+pub use crate::heap::type_fields::flags;
+use crate::heap::type_fields::offset;
 use crate::heap::{Context, Kind, array};
 use crate::memory::{Memory, is_plausible, is_plausible_data};
 
-/// Offsets in `PyTypeObject`, the same from 3.9 to 3.15.
-pub(crate) mod offset {
-    pub(crate) const NAME: u64 = 24;
-    pub(crate) const BASIC_SIZE: u64 = 32;
-    pub(crate) const ITEM_SIZE: u64 = 40;
-    pub(crate) const FLAGS: u64 = 168;
-    pub(crate) const TRAVERSE: u64 = 184;
-    pub(crate) const WEAK_LIST: u64 = 208;
-    pub(crate) const MEMBERS: u64 = 240;
-    pub(crate) const BASE: u64 = 256;
-    pub(crate) const DICT: u64 = 264;
-    pub(crate) const DICT_OFFSET: u64 = 288;
-    pub(crate) const IS_GC: u64 = 328;
-    pub(crate) const BASES: u64 = 336;
-    pub(crate) const MRO: u64 = 344;
-    pub(crate) const SUBCLASSES: u64 = 360;
-}
-
-/// Bits of `tp_flags` (Include/object.h).
-pub mod flags {
-    /// Attribute values inside the object (3.13 on).
-    pub const INLINE_VALUES: u64 = 1 << 2;
-    /// A weak reference list before the object (3.12 on).
-    pub const MANAGED_WEAKREF: u64 = 1 << 3;
-    /// Attributes or a dict before the object (3.11 on).
-    pub const MANAGED_DICT: u64 = 1 << 4;
-    /// The type itself was made at run time.
-    pub const HEAP_TYPE: u64 = 1 << 9;
-    /// Its objects have a header of the collector.
-    pub const HAVE_GC: u64 = 1 << 14;
-    /// It derives from `int`.
-    pub const INT_SUBCLASS: u64 = 1 << 24;
-    /// It derives from `str`.
-    pub const STR_SUBCLASS: u64 = 1 << 28;
-    /// It derives from `BaseException`.
-    pub const EXCEPTION_SUBCLASS: u64 = 1 << 30;
-    /// It derives from `type`.
-    pub const TYPE_SUBCLASS: u64 = 1 << 31;
-}
-
-/// Longer chains of bases are cycles.
+/// Longer chains of bases mean a cycle.
 const MAX_BASES: usize = 512;
-/// More members of one type are not read.
+/// Members of one type that are read at most.
 const MAX_MEMBERS: u64 = 4096;
-/// How many members [`TypeFacts`] keeps.
+/// Number of members that [`TypeFacts`] keeps.
 const KEPT: usize = 12;
 
 /// `T_OBJECT` and `T_OBJECT_EX`: kinds of members that are references.
@@ -65,7 +27,7 @@ pub struct Member {
     pub name: u64,
 }
 
-/// What the objects of one type look like, as of the moment of reading.
+/// What the objects of one type look like at the time of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TypeFacts {
     /// Address of the type.
@@ -94,7 +56,7 @@ pub struct TypeFacts {
     pub is_array: bool,
     members: [Member; KEPT],
     member_count: usize,
-    /// There are more than are kept.
+    /// There are more members than are kept.
     more_members: bool,
 }
 
@@ -132,7 +94,7 @@ impl TypeFacts {
         Some(facts)
     }
 
-    /// Collects the members of the type and its bases. Of several at one place the first is kept.
+    /// Collects the members of the type and its bases. Of several at one offset the first is kept.
     fn read_members<M: Memory>(&mut self, ctx: Context<'_, M>) {
         let mut members = [Member::default(); KEPT];
         let (mut count, mut more) = (0_usize, false);

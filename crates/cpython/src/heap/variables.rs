@@ -1,6 +1,6 @@
 //! Variables and evaluation stacks of frames, running or suspended.
 
-use crate::heap::edges::{Edge, Label, fields};
+use crate::heap::edge::{Edge, Label, fields};
 use crate::heap::{Context, Kind, sequences};
 use crate::layout::{FrameChain, StackTop, VariablesLayout};
 use crate::memory::{Memory, field, is_plausible};
@@ -11,7 +11,7 @@ pub(crate) const KINDS: u64 = 104;
 pub(crate) const FREE: u8 = 0x80;
 /// `FRAME_OWNED_BY_FRAME_OBJECT`: the frame object holds the references of the frame.
 const OWNED_BY_FRAME_OBJECT: u8 = 2;
-/// No code object has more variables, no frame a deeper stack.
+/// More variables of a code object, or a deeper stack of a frame, are taken for damage.
 const MAX_ENTRIES: u64 = 1 << 24;
 /// Tags of entries from 3.14 on.
 const TAG: u64 = 3;

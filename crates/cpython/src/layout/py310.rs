@@ -1,6 +1,7 @@
 //! CPython 3.10: measured on 3.10.13.
 
-use super::*;
+use super::heap::*;
+use super::structs::*;
 
 pub(super) const LAYOUT: Layout = Layout {
     minor: 10,

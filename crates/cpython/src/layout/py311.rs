@@ -1,6 +1,7 @@
 //! CPython 3.11: measured on 3.11.2 and 3.11.7.
 
-use super::*;
+use super::heap::*;
+use super::structs::*;
 
 pub(super) const LAYOUT: Layout = Layout {
     minor: 11,

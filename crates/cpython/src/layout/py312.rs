@@ -1,6 +1,7 @@
 //! CPython 3.12: measured on 3.12.1 and 3.12.10.
 
-use super::*;
+use super::heap::*;
+use super::structs::*;
 
 pub(super) const LAYOUT: Layout = Layout {
     minor: 12,

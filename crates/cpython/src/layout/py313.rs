@@ -1,6 +1,7 @@
 //! CPython 3.13: measured on 3.13.0.
 
-use super::*;
+use super::heap::*;
+use super::structs::*;
 
 pub(super) const LAYOUT: Layout = Layout {
     minor: 13,

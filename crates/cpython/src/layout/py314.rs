@@ -1,6 +1,7 @@
 //! CPython 3.14: measured on 3.14.10; the fields used here are the same in 3.14.0 (read, not run).
 
-use super::*;
+use super::heap::*;
+use super::structs::*;
 
 pub(super) const LAYOUT: Layout = Layout {
     minor: 14,

@@ -1,6 +1,7 @@
 //! CPython 3.15: measured on 3.15.2.
 
-use super::*;
+use super::heap::*;
+use super::structs::*;
 
 pub(super) const LAYOUT: Layout = Layout {
     minor: 15,

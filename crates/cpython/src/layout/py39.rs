@@ -1,6 +1,7 @@
 //! CPython 3.9: measured on 3.9.18.
 
-use super::*;
+use super::heap::*;
+use super::structs::*;
 
 pub(super) const LAYOUT: Layout = Layout {
     minor: 9,

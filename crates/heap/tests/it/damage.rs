@@ -60,6 +60,36 @@ fn an_object_that_comes_twice_counts_once() {
     assert_eq!((answer.all.objects, answer.garbage.objects), (3, 2));
 }
 
+/// A list with references to objects of 50 bytes, each of which only the list has.
+fn list_of(addrs: &[u64]) -> Snapshot {
+    let mut heap = Snapshot::new();
+    heap.frame("main", "list", 0x10_0000);
+    heap.tracked(0x10_0000, "list", 100, 1);
+    for (at, &addr) in (0..).zip(addrs) {
+        heap.item(at, addr);
+    }
+    heap
+}
+
+#[test]
+fn an_object_that_comes_as_a_leaf_and_as_another_one_counts_once() {
+    let leaves: Vec<u64> = (0..8).map(|at| 0x20_0000 + at * 64).collect();
+    let twice: Vec<u64> = (0..50).map(|at| 0x18_0000 + at * 64).collect();
+    let mut heap = list_of(&leaves);
+    for references in [1, 2] {
+        for &addr in &twice {
+            heap.plain(addr, "str", 50, references);
+        }
+    }
+    for &addr in &leaves {
+        heap.plain(addr, "str", 50, 1);
+    }
+    let answer = heap.end().answer();
+    assert_eq!((answer.all.objects, answer.all.python_bytes), (59, 100 + 58 * 50));
+    let list = answer.types.iter().find(|amount| amount.type_name == "list").unwrap();
+    assert_eq!(list.retained_bytes, 100 + 8 * 50);
+}
+
 fn arb_event() -> impl Strategy<Value = Event<'static>> {
     let addr = prop_oneof![9 => (0u64..40).prop_map(|at| Addr(at * 16)), 1 => any::<u64>().prop_map(Addr)];
     let number = prop_oneof![9 => 0u64..64, 1 => any::<u64>()];
@@ -99,11 +129,11 @@ fn arb_event() -> impl Strategy<Value = Event<'static>> {
         8 => object,
         16 => (addr.clone(), label, any::<bool>()).prop_map(|(to, label, counted)| Event::HeapEdge { to, label, counted }),
         4 => (addr.clone(), small.clone()).prop_map(|(to, offset)| Event::HeapWord { to, offset }),
-        4 => (addr, number.clone(), small.clone(), 0u8..4).prop_map(|(addr, size, stack, door)| Event::Alloc {
+        4 => (addr, number.clone(), small.clone(), 0u8..4).prop_map(|(addr, size, stack, domain)| Event::Alloc {
             addr,
             size,
             stack: StackId(stack),
-            allocator: Allocator::from_wire(door).unwrap(),
+            allocator: Allocator::from_wire(domain).unwrap(),
         }),
         1 => small.clone().prop_map(|name| Event::HeapRoot { kind: RootKind::Frame, name: StringId(name) }),
         1 => (small.clone(), text).prop_map(|(id, bytes)| Event::String { id: StringId(id), bytes }),
@@ -127,7 +157,7 @@ fn segment(events: &[Event<'_>]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 500 }))]
 
     #[test]
     fn no_order_of_events_is_too_much(events in prop::collection::vec(arb_event(), 0..200)) {
@@ -137,6 +167,21 @@ proptest! {
             let grouped: u64 = answer.cycles.iter().map(|group| group.amount.objects).sum();
             prop_assert!(grouped <= answer.garbage.objects);
         }
+    }
+
+    #[test]
+    fn objects_count_once_however_often_and_in_whatever_form_they_come(
+        listed in prop::collection::btree_set(0u64..40, 0..40),
+        written in prop::collection::vec((0u64..40, 1u64..3), 1..120),
+    ) {
+        let addr = |slot: u64| 0x20_0000 - 20 * 64 + slot * 64;
+        let mut heap = list_of(&listed.iter().map(|&slot| addr(slot)).collect::<Vec<_>>());
+        for &(slot, references) in &written {
+            heap.plain(addr(slot), "str", 50, references);
+        }
+        let distinct = written.iter().map(|(slot, _)| slot).collect::<std::collections::BTreeSet<_>>().len() as u64;
+        let all = heap.end().answer().all;
+        prop_assert_eq!((all.objects, all.python_bytes), (1 + distinct, 100 + 50 * distinct));
     }
 
     #[test]

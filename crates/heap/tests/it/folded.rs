@@ -105,7 +105,7 @@ fn without_holders(mut answer: SnapshotAnswer) -> SnapshotAnswer {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 400 }))]
 
     #[test]
     fn a_node_for_each_object_answers_the_same(plan in plan()) {

@@ -1,6 +1,6 @@
 //! What the resident memory at the peak was made of.
 
-use deadweight_analysis::{Analysis, FileKind, Moment, Resident};
+use deadweight_analysis::{Analysis, FileKind, LedgerSample, Resident};
 
 use crate::model::{Ledger, LedgerFile, Slack};
 
@@ -12,14 +12,14 @@ const NEARLY: u64 = 98;
 
 /// The moment with the most resident memory: of those that come close to it, one with the most live, because what was freed
 /// stays resident for a while; and of these a close look, if there is one.
-pub(crate) fn highest(moments: &[Moment]) -> Option<&Moment> {
-    let live = |moment: &Moment| moment.live.iter().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+pub(crate) fn highest(moments: &[LedgerSample]) -> Option<&LedgerSample> {
+    let live = |moment: &LedgerSample| moment.live.iter().fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
     let total = moments.iter().map(|moment| moment.total).max()? / 100 * NEARLY;
     let near = || moments.iter().filter(|moment| moment.total >= total);
     let most_live = near().map(live).max()? / 100 * NEARLY;
     // Of equals, the first.
     let candidates = near().filter(|moment| live(moment) >= most_live).rev();
-    candidates.max_by_key(|moment| (!moment.is_sketch, moment.total))
+    candidates.max_by_key(|moment| (!moment.is_coarse, moment.total))
 }
 
 /// The ledger. Without a look from outside it is empty; where the capture no longer has what was live then, the parts
@@ -71,12 +71,14 @@ fn fill(ledger: &mut Ledger, resident: &Resident) {
 
 /// Between the look and the peak the memory grew: what was live at the heap's peak and not at the look explains that,
 /// and the rest is unexplained.
-fn grow(ledger: &mut Ledger, moment: &Moment, analysis: &Analysis, rss: u64) {
+fn grow(ledger: &mut Ledger, moment: &LedgerSample, analysis: &Analysis, rss: u64) {
     let mut missing = rss.saturating_sub(moment.total);
     ledger.total = ledger.total.map(|total| total + missing);
     // A program may free much between the kernel's totals and the moment that the events are from.
-    missing += moment.undrawn;
-    ledger.unexplained = ledger.unexplained.map(|bytes| bytes.saturating_sub(moment.undrawn));
+    missing += moment.unattributed;
+    ledger.unexplained = ledger
+        .unexplained
+        .map(|bytes| bytes.saturating_sub(moment.unattributed));
     let [python, native, mapped] = moment.live;
     let peak = &analysis.peak.composition;
     let grown = [
@@ -113,15 +115,15 @@ mod tests {
                 composition: peak,
                 ..Peak::default()
             },
-            moments: vec![Moment {
+            moments: vec![LedgerSample {
                 nanos: 3_000_000_000,
                 total,
                 resident: Some(resident),
                 processes: Vec::new(),
                 files: Vec::new(),
                 live,
-                is_sketch: false,
-                undrawn: 0,
+                is_coarse: false,
+                unattributed: 0,
                 survivors: Vec::new(),
             }],
             processes: Vec::new(),

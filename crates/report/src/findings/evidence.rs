@@ -1,6 +1,6 @@
 //! What the findings are made of, and which heap snapshot speaks for the peak.
 
-use deadweight_analysis::Moment;
+use deadweight_analysis::LedgerSample;
 use deadweight_heap::{ProcessId, SnapshotAnswer};
 
 use crate::attribution::rows::Rows;
@@ -12,7 +12,7 @@ pub(crate) struct Evidence<'a> {
     /// When the heap was at its highest, nanoseconds of `CLOCK_MONOTONIC`.
     pub(crate) peak_nanos: u64,
     /// What the resident memory consisted of, in the order of time.
-    pub(crate) moments: &'a [Moment],
+    pub(crate) moments: &'a [LedgerSample],
     /// Start of the run and its last event, nanoseconds of `CLOCK_MONOTONIC`.
     pub(crate) span_nanos: (u64, u64),
 }

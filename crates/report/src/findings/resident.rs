@@ -9,7 +9,7 @@
 
 pub(super) mod children;
 
-use deadweight_analysis::{Amount, FileKind, Moment, Resident};
+use deadweight_analysis::{Amount, FileKind, LedgerSample, Resident};
 
 use crate::attribution::rows::{By, Row};
 use crate::build::ledger;
@@ -61,7 +61,7 @@ struct Kept<'a> {
 
 /// The most slack that was kept for so long and not needed again: a program that fills the same memory once more later
 /// would need it anyway.
-fn most_kept<'a>(moments: &[&'a Moment], least_nanos: u64) -> Option<Kept<'a>> {
+fn most_kept<'a>(moments: &[&'a LedgerSample], least_nanos: u64) -> Option<Kept<'a>> {
     let mut best: Option<(&'a Resident, usize)> = None;
     for (first, begin) in moments.iter().enumerate() {
         let mut least = begin.resident.as_ref()?;
@@ -73,7 +73,7 @@ fn most_kept<'a>(moments: &[&'a Moment], least_nanos: u64) -> Option<Kept<'a>> {
             if best.is_some_and(|(best, _)| best.slack() >= least.slack()) {
                 break;
             }
-            let live = |moment: &Moment| moment.live.iter().fold(0, |sum: u64, part| sum.saturating_add(*part));
+            let live = |moment: &LedgerSample| moment.live.iter().fold(0, |sum: u64, part| sum.saturating_add(*part));
             let later = moments.iter().skip(at).map(|moment| live(moment)).max().unwrap_or(0);
             let is_long = moment.nanos.saturating_sub(begin.nanos) >= least_nanos;
             if is_long && later.saturating_sub(live(moment)) <= least.slack() / 2 {
@@ -83,7 +83,7 @@ fn most_kept<'a>(moments: &[&'a Moment], least_nanos: u64) -> Option<Kept<'a>> {
     }
     let (resident, at) = best?;
     // For how long most of it was there.
-    let has_it = |moment: &&&Moment| {
+    let has_it = |moment: &&&LedgerSample| {
         moment
             .resident
             .is_some_and(|now| now.slack() >= resident.slack() / 10 * 9)
@@ -97,10 +97,10 @@ fn most_kept<'a>(moments: &[&'a Moment], least_nanos: u64) -> Option<Kept<'a>> {
 }
 
 fn allocator_slack(evidence: &Evidence<'_>, report: &Report) -> Option<Finding> {
-    let moments: Vec<&Moment> = evidence
+    let moments: Vec<&LedgerSample> = evidence
         .moments
         .iter()
-        .filter(|moment| !moment.is_sketch && moment.resident.is_some())
+        .filter(|moment| !moment.is_coarse && moment.resident.is_some())
         .collect();
     let (start, end) = evidence.span_nanos;
     let run = end.saturating_sub(start);

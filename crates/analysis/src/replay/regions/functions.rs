@@ -1,83 +1,42 @@
-//! Functions that are treated as regions: what is allocated while one is on the stack is made inside it.
+//! Functions that are treated as regions: what is allocated while the function is on the stack is allocated inside it.
 //!
-//! Nothing in the program tells when it is entered and left. It is entered at the first allocation with the function on
-//! the stack, and left at the next one without it of a stack with the same outermost code, which is nearly always the
-//! same thread: times are as coarse as the recorded allocations, and calls that follow closely are one.
+//! Calls and returns are not recorded. The region is entered at the first allocation with the function on the stack,
+//! and left at the next allocation without it whose stack has the same outermost code, which nearly always means the
+//! same thread. So times are as coarse as the recorded allocations, and calls that closely follow each other count as
+//! one.
 
 use deadweight_capture::{CodeId, StackId};
 
+use super::born::{Born, NO_NAME};
+use super::function_name::FunctionName;
 use super::track::Track;
-use super::{Born, NO_NAME};
+use crate::replay::weight::Weight;
 use crate::stacks::StackTree;
-use crate::weight::Weight;
-
-/// A function that is treated as a region.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct FunctionName {
-    /// As the user gave it.
-    text: String,
-    /// `/pkg/mod` of `pkg.mod:function`.
-    path: String,
-    /// Its qualified name.
-    qualified: String,
-}
-
-impl FunctionName {
-    /// Understands `module:function`; `None` if it is not that.
-    pub fn parse(text: &str) -> Option<FunctionName> {
-        let (module, function) = text.split_once(':')?;
-        let is_name = |name: &str| !name.is_empty() && name.split('.').all(|part| !part.is_empty());
-        (is_name(module) && is_name(function)).then(|| FunctionName {
-            text: text.to_owned(),
-            path: format!("/{}", module.replace('.', "/")),
-            qualified: function.to_owned(),
-        })
-    }
-
-    /// Whether the code of this file and this name is the function's. `plain`: code knows no more than its plain name
-    /// (before Python 3.11).
-    fn is(&self, file: &str, name: &str, plain: bool) -> bool {
-        let is_named = if plain {
-            self.qualified.rsplit('.').next() == Some(name)
-        } else {
-            // A function inside a function is `outer.<locals>.inner`.
-            name == self.qualified || name.replace(".<locals>", "") == self.qualified
-        };
-        if !is_named {
-            return false;
-        }
-        let Some(stem) = file.strip_suffix(".py") else {
-            return false;
-        };
-        let stem = stem.strip_suffix("/__init__").unwrap_or(stem);
-        self.path == "/__main__" || format!("/{stem}").ends_with(&self.path)
-    }
-}
 
 type OnStack = (u64, Option<CodeId>);
 
 #[derive(Debug, Default)]
 struct Function {
     track: Track,
-    /// The entering that goes on, and the outermost code of the stack that it was met on.
+    /// The entry that is open, and the outermost code of the stack on which the function was found.
     inside: Option<(u32, Option<CodeId>)>,
     last_number: u32,
 }
 
-/// All of them, in one process.
+/// All such functions of one process.
 #[derive(Debug, Default)]
 pub(crate) struct Functions {
     names: Vec<FunctionName>,
     functions: Vec<Function>,
-    /// By stack: which functions are on it (a bit each), and its outermost code.
+    /// By stack: which functions are on it (one bit each), and its outermost code.
     stacks: Vec<Option<OnStack>>,
-    /// Whether code knows its plain name only (before Python 3.11).
+    /// Whether code objects have plain names only (before Python 3.11).
     pub plain_names: bool,
-    /// The track that a fold tells of.
+    /// The track that is being restored from a fold.
     pub restoring: u32,
 }
 
-/// More are not looked for.
+/// Most functions; there is one bit for each.
 pub(crate) const MOST_FUNCTIONS: usize = 64;
 
 impl Functions {
@@ -113,7 +72,7 @@ impl Functions {
             let is_inside = on_stack >> bit & 1 == 1;
             match function.inside {
                 None if is_inside => {
-                    function.last_number += 1;
+                    function.last_number = function.last_number.saturating_add(1);
                     let before = Weight {
                         bytes: born.live.bytes.saturating_sub(born.weight.bytes),
                         ..born.live
@@ -132,7 +91,7 @@ impl Functions {
             let current = function.inside.filter(|_| is_inside).map_or(0, |(number, _)| number);
             function.track.mark(current);
             function.track.born(born);
-            // Whose stack frees is not known.
+            // The stack that frees a block is not recorded.
             function.track.mark(0);
         }
     }
@@ -165,7 +124,7 @@ impl Functions {
         found
     }
 
-    /// The outermost code of the stack on which the function of a track was met, if it was not left.
+    /// The outermost code of the stack on which the function of a track was found, if the region is still open.
     pub fn outermost(&self, track: u32) -> CodeId {
         let at = (track as usize).checked_sub(1);
         let function = at.and_then(|at| self.functions.get(at));
@@ -173,7 +132,7 @@ impl Functions {
         inside.and_then(|(_, code)| code).unwrap_or_default()
     }
 
-    /// A fold says that this entering goes on.
+    /// Restores an open entry from a fold.
     pub fn restore_inside(&mut self, track: u32, number: u32, code: CodeId) {
         let at = (track as usize).checked_sub(1);
         if let Some(function) = at.and_then(|at| self.functions.get_mut(at)) {

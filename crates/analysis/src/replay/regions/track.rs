@@ -1,8 +1,8 @@
-//! Regions of one sort, entered and left, perhaps many at a time, and what each of them allocates and frees.
+//! Regions that may be open at the same time, and what each of them allocates and frees.
 //!
-//! Who made a block is the region that was current (*marked*) at that time, and with it all regions around that one. A
-//! block belongs to them until it is freed, whoever frees it. So regions of other threads and tasks do not mix, though
-//! all of them are open at the same time. Only the process's heap at its highest is everybody's.
+//! A block belongs to the region that was current (*marked*) when it was allocated and to all regions around that one,
+//! until it is freed, by whatever code. So regions of different threads and tasks do not mix although they are open at
+//! the same time. Only the peak of the process's heap is common to all open regions.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use deadweight_capture::{Addr, CodeId, Event, RegionAmount, StringId};
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-use super::Born;
-use crate::weight::Weight;
+use super::born::Born;
+use crate::replay::weight::Weight;
 use crate::{Region, RegionSource};
 
 /// Spans that are kept of each name: the longest ones.
 const MOST_SPANS: usize = 128;
-/// Regions inside regions; deeper ones count for the innermost so many only.
+/// Deepest nesting: a block counts for this number of innermost regions only.
 const DEEPEST: usize = 1000;
 
 /// A block or a mapping.
@@ -26,29 +26,35 @@ pub(super) struct Place {
     pub mapping: bool,
 }
 
+impl From<(Addr, bool)> for Place {
+    fn from((addr, mapping): (Addr, bool)) -> Place {
+        Place { addr: addr.0, mapping }
+    }
+}
+
 /// A region that was entered and not left.
 #[derive(Clone, Debug)]
 struct Open {
     outer: u32,
     name: StringId,
     entered: u64,
-    /// Later enterings have larger ones.
+    /// Rises with each entry.
     order: u64,
-    /// Whether it is inside another one of the same name: then its amounts are in that one's already.
+    /// Whether it is inside another region of the same name, whose amounts include its own.
     repeated: bool,
-    /// What it allocated and is live.
+    /// What it allocated that is live.
     live: Weight,
-    /// The most of that.
+    /// The peak of `live`.
     peak: Weight,
-    /// The process's heap at its highest from here on until the next region was entered.
+    /// The process's highest heap from its entry to the entry of the next region.
     heap_peak: Weight,
     churn: Weight,
     freed: Weight,
-    /// Regions inside it that were left.
+    /// Regions inside it that have been left.
     left: Vec<u32>,
 }
 
-/// All enterings of one name that ended.
+/// Sums over all regions of one name that have been left.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sums {
     entries: u64,
@@ -68,7 +74,7 @@ pub(crate) struct Track {
     /// Numbers of the open ones in the order in which they were entered.
     order: BTreeMap<u64, u32>,
     next_order: u64,
-    /// Regions that were left inside one that is open: the one around each.
+    /// Regions that have been left inside an open one, with the region around each.
     left: HashMap<u32, u32, FxBuildHasher>,
     owners: HashMap<Place, u32, FxBuildHasher>,
     sums: BTreeMap<StringId, Sums>,
@@ -92,7 +98,7 @@ fn raise(highest: &mut Weight, now: Weight) {
 }
 
 impl Track {
-    /// The region inside which things happen from here on.
+    /// Sets the region to which the following events belong.
     pub fn mark(&mut self, number: u32) {
         self.marked = number;
     }
@@ -119,7 +125,7 @@ impl Track {
     }
 
     pub fn enter(&mut self, (number, outer): (u32, u32), name: StringId, nanos: u64, live: Weight) {
-        // Numbers rise: anything else is damage, and circles must not be.
+        // Numbers rise. Anything else is damage, and could make a cycle.
         let outer = if outer < number { outer } else { 0 };
         if number == 0 || self.open.contains_key(&number) || self.left.contains_key(&number) {
             return;
@@ -164,7 +170,7 @@ impl Track {
             raise(&mut highest, open.heap_peak);
             highest
         });
-        // What it saw, the one entered before it has seen too.
+        // Its highest heap is also part of the time of the region entered before it.
         let before = self.order.range(..open.order).next_back().map(|(_, &number)| number);
         if let Some(before) = before.and_then(|before| self.open.get_mut(&before)) {
             raise(&mut before.heap_peak, open.heap_peak);
@@ -184,12 +190,12 @@ impl Track {
             }
         }
         if self.open.is_empty() {
-            // Nobody will ask whose these were.
+            // Without open regions, owners are not needed.
             self.owners.clear();
         }
         let sums = self.sums.entry(open.name).or_default();
-        sums.entries += 1;
-        sums.unfinished += u64::from(unfinished);
+        sums.entries = sums.entries.saturating_add(1);
+        sums.unfinished = sums.unfinished.saturating_add(unfinished.into());
         raise(&mut sums.peak, open.peak);
         raise(&mut sums.heap_peak, heap_peak);
         if !open.repeated {
@@ -209,7 +215,7 @@ impl Track {
         }
     }
 
-    /// Counts something that was made inside the marked region.
+    /// Counts something that was allocated inside the marked region.
     pub fn born(&mut self, born: &Born) {
         if self.open.is_empty() {
             return;
@@ -235,19 +241,19 @@ impl Track {
         }
     }
 
-    /// Makes a block known as a region's.
+    /// Notes that a block or mapping belongs to a region.
     pub fn own(&mut self, addr: u64, mapping: bool, owner: u32) {
         if owner != 0 {
             self.owners.insert(Place { addr, mapping }, owner);
         }
     }
 
-    /// The region that made this block or mapping, 0 if none did. It is not known after that.
+    /// Removes and gives the region that allocated this block or mapping; 0 if none did.
     pub fn forget(&mut self, addr: u64, mapping: bool) -> u32 {
         self.owners.remove(&Place { addr, mapping }).unwrap_or(0)
     }
 
-    /// Something that `owner` made is gone.
+    /// Something that was allocated in `owner` has been freed.
     pub fn dead(&mut self, owner: u32, weight: Weight) {
         if self.open.is_empty() {
             return;

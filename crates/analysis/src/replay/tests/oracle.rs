@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{EXACT, id};
 use crate::replay::Replay;
-use crate::weight::{BLOCK, Recording, Weight, itself};
+use crate::replay::weight::{BLOCK, Recording, Weight, itself};
 
 const PAGES: usize = 48;
 

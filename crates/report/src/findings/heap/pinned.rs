@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deadweight_analysis::{Moment, ProcessId, Survivors};
+use deadweight_analysis::{LedgerSample, ProcessId, Survivors};
 use deadweight_heap::{Allocator, StackBytes, StackId};
 
 use crate::findings::evidence::{Evidence, by_process};
@@ -42,14 +42,14 @@ struct Line3 {
 }
 
 /// Malloc's slack.
-fn slack(moment: &Moment) -> Option<u64> {
+fn slack(moment: &LedgerSample) -> Option<u64> {
     moment
         .resident
         .map(|resident| resident.heap_slack + resident.arena_slack)
 }
 
 /// The growth of slack over the last half of the run, if it grew all the time.
-fn growth(moments: &[&Moment]) -> Option<u64> {
+fn growth(moments: &[&LedgerSample]) -> Option<u64> {
     let &[half, later, end] = moments else { return None };
     let (half, later, end) = (slack(half)?, slack(later)?, slack(end)?);
     let whole = end.checked_sub(half)?;
@@ -60,7 +60,7 @@ fn growth(moments: &[&Moment]) -> Option<u64> {
 
 /// Slack that grew because small blocks are not freed, by line.
 pub(super) fn find(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
-    let moments: Vec<&Moment> = evidence
+    let moments: Vec<&LedgerSample> = evidence
         .moments
         .iter()
         .filter(|moment| !moment.survivors.is_empty())
@@ -104,7 +104,7 @@ fn grown_lines<'a>(
     evidence: &'a Evidence<'_>,
     process: ProcessId,
     unowned: &BTreeSet<u32>,
-    moments: &[&Moment],
+    moments: &[&LedgerSample],
 ) -> Vec<(ProcessId, Place<'a>, Line3)> {
     let index = evidence.rows.index_of(process);
     let rows: BTreeMap<u32, Place<'a>> = evidence
