@@ -12,7 +12,8 @@ use crate::filter;
 use crate::output::Output;
 use crate::python::OwnMemory;
 use crate::stacks::Definitions;
-use crate::table::{NoMemory, Table, spread};
+use crate::memory::NoMemory;
+use crate::table::{Table, spread};
 
 /// Longest text that is kept of a name, in bytes.
 const TEXT_BYTES: usize = 4096;

@@ -36,6 +36,7 @@ pub mod exports;
 mod filter;
 mod list;
 mod lock;
+mod memory;
 mod os;
 mod output;
 mod path;

@@ -4,13 +4,11 @@
 //! first, with its nodes: the new one is compared with it from the outer end, and only the frames that differ are
 //! looked up.
 
-use core::ptr::NonNull;
-
 use deadweight_capture::{CodeId, Frame, StackId, StringId};
 use deadweight_cpython::frame::RawFrame;
 
-use crate::os;
-use crate::table::{Key, NoMemory, Table, spread};
+use crate::memory::{Mapping, NoMemory, Zeroed};
+use crate::table::{Key, Table, spread};
 
 /// Frames that a stack may have; outer ones are left out beyond it.
 pub const MAX_FRAMES: usize = 4096;
@@ -39,7 +37,8 @@ impl NodeKey {
     }
 }
 
-impl Key for NodeKey {
+// SAFETY: all fields of `NONE` are 0.
+unsafe impl Key for NodeKey {
     const NONE: NodeKey = NodeKey {
         parent_and_code: 0,
         offset: 0,
@@ -60,6 +59,19 @@ struct LastFrame {
     id: CodeId,
 }
 
+// SAFETY: numbers only, of which 0 is one.
+unsafe impl Zeroed for LastFrame {}
+
+// SAFETY: numbers and a truth value only, as the next item checks: zero bytes are 0 and false.
+unsafe impl Zeroed for RawFrame {}
+
+/// Does not compile if [`RawFrame`] comes to have other fields.
+const _: fn(RawFrame) -> (u64, i32, bool) = |RawFrame {
+                                                 code,
+                                                 offset,
+                                                 incomplete,
+                                             }| (code, offset, incomplete);
+
 /// What the tree asks of its owner: to know code objects, and to define new nodes in the capture.
 pub trait Definitions {
     /// The id of the code object at this address; `None` if it cannot be read.
@@ -72,10 +84,10 @@ pub trait Definitions {
 pub struct Stacks {
     nodes: Table<NodeKey, StackId>,
     next: u32,
-    last: &'static mut [LastFrame],
+    last: Mapping<LastFrame>,
     last_len: usize,
     /// Where [`Stacks::frames`] is walked into; innermost first.
-    frames: &'static mut [RawFrame],
+    frames: Mapping<RawFrame>,
 }
 
 /// Nodes that exist in every process, with fixed ids.
@@ -106,9 +118,9 @@ impl Stacks {
         Stacks {
             nodes: Table::new(),
             next: fixed::NEXT,
-            last: &mut [],
+            last: Mapping::empty(),
             last_len: 0,
-            frames: &mut [],
+            frames: Mapping::empty(),
         }
     }
 
@@ -118,15 +130,15 @@ impl Stacks {
         self.next = fixed::NEXT;
         self.last_len = 0;
         if self.frames.is_empty() {
-            self.frames = map_slice().ok_or(NoMemory)?;
-            self.last = map_slice().ok_or(NoMemory)?;
+            self.frames = Mapping::zeroed(MAX_FRAMES)?;
+            self.last = Mapping::zeroed(MAX_FRAMES)?;
         }
         Ok(())
     }
 
     /// The buffer for a walk.
     pub fn frames(&mut self) -> &mut [RawFrame] {
-        self.frames
+        &mut self.frames
     }
 
     /// Forgets the last stack: a code object was freed, so an address may come to mean another one.
@@ -233,14 +245,6 @@ impl Stacks {
         definitions.node(id, parent, Frame::Python { code, offset });
         id
     }
-}
-
-/// A zeroed slice of [`MAX_FRAMES`] in memory of its own; pages that are not used cost nothing.
-fn map_slice<T: Copy>() -> Option<&'static mut [T]> {
-    let place: NonNull<T> = os::map_private(MAX_FRAMES * size_of::<T>())?.cast();
-    // SAFETY: a fresh page-aligned mapping of that size, never unmapped. `RawFrame` and `LastFrame`, the only
-    // types used here, are plain numbers for which all zeros is a value.
-    Some(unsafe { core::slice::from_raw_parts_mut(place.as_ptr(), MAX_FRAMES) })
 }
 
 #[cfg(test)]

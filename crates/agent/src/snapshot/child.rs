@@ -34,7 +34,8 @@ use crate::os;
 use crate::path::Path;
 use crate::python::OwnMemory;
 use crate::recorder::LiveBlock;
-use crate::table::{NoMemory, Table};
+use crate::memory::NoMemory;
+use crate::table::Table;
 
 /// Objects that a snapshot may have.
 const MAX_OBJECTS: u64 = 1 << 28;

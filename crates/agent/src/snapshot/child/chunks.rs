@@ -16,7 +16,8 @@ use super::super::parts::Stopped;
 use super::{Block, MAX_BODY, Walker};
 use crate::arch;
 use crate::list::List;
-use crate::table::{NoMemory, Table};
+use crate::memory::NoMemory;
+use crate::table::Table;
 
 /// Steps from an object or a recorded block.
 const MOST_STEPS: usize = 6;

@@ -6,8 +6,8 @@
 use core::ptr::NonNull;
 
 use crate::list::List;
-use crate::os;
-use crate::table::{NoMemory, Table};
+use crate::memory::{Mapping, NoMemory, Zeroed};
+use crate::table::Table;
 
 /// Bytes of address space that a region covers, as a power of two.
 const REGION_BITS: u32 = 16;
@@ -22,6 +22,9 @@ struct Region {
     reached: [u64; WORDS],
     written: [u64; WORDS],
 }
+
+// SAFETY: numbers only, of which 0 is one.
+unsafe impl Zeroed for Region {}
 
 /// The set.
 pub struct Reached {
@@ -61,19 +64,20 @@ impl Reached {
         if self.last.0 != key {
             self.last = (key, self.regions.get(key)?);
         }
-        // SAFETY: the table's regions are mapped by `make` and never unmapped; `self` is borrowed as long as this is.
+        // SAFETY: `make` put only regions of mappings that stay for ever into the table, and `self`, which alone has them, is
+        // borrowed as long as this is.
         Some(unsafe { self.last.1.as_mut() })
     }
 
     #[cold]
     fn make(&mut self, address: u64) -> Result<(), NoMemory> {
         if self.spares == 0 {
-            self.spare = os::map_private(BATCH * size_of::<Region>()).ok_or(NoMemory)?.cast();
+            self.spare = Mapping::zeroed(BATCH)?.leak();
             self.spares = BATCH;
         }
         self.regions.insert((address >> REGION_BITS) + 1, self.spare)?;
         self.spares -= 1;
-        // SAFETY: `spares` were left in the mapping, so the next place is inside it or just behind its end.
+        // SAFETY: one more than `spares` were left in the mapping, so the next place is inside of it or just behind its end.
         self.spare = unsafe { self.spare.add(1) };
         Ok(())
     }
