@@ -9,10 +9,10 @@ use deadweight_cpython::code::{self, CodeIdentity};
 use deadweight_cpython::{Layout, bytes, unicode};
 
 use crate::filter;
+use crate::memory::NoMemory;
 use crate::output::Output;
 use crate::python::OwnMemory;
 use crate::stacks::Definitions;
-use crate::memory::NoMemory;
 use crate::table::{Table, spread};
 
 /// Longest text that is kept of a name, in bytes.

@@ -37,6 +37,9 @@ mod filter;
 mod list;
 mod lock;
 mod memory;
+#[cfg(test)]
+#[allow(clippy::duplicate_mod, reason = "the same files over other atomics")]
+mod models;
 mod os;
 mod output;
 mod path;
@@ -48,6 +51,7 @@ mod regions;
 mod sampler;
 mod snapshot;
 mod stacks;
+mod sync;
 mod table;
 mod thread;
 

@@ -18,12 +18,22 @@ pub unsafe trait Zeroed {}
 
 // SAFETY: 0 is a number.
 unsafe impl Zeroed for u64 {}
-// SAFETY: 0 is a number.
+// SAFETY: as above.
 unsafe impl Zeroed for core::sync::atomic::AtomicU32 {}
 // SAFETY: any bytes will do, and the types used are aligned to less than a page.
 unsafe impl<T> Zeroed for MaybeUninit<T> {}
 // SAFETY: each item is a value by the item's own promise.
 unsafe impl<T: Zeroed, const N: usize> Zeroed for [T; N] {}
+
+/// Gives back the pages of a leaked item but the first one; all that was in them reads as zero from then on.
+///
+/// # Safety
+/// `place` is from [`Mapping::leak`], of a mapping of one item. Whoever reads what lies behind the first page may find
+/// zeros there at any time.
+pub unsafe fn zero_all_but_first_page<T>(place: NonNull<T>) {
+    // SAFETY: by the caller's promise.
+    unsafe { source::zero_all_but_first_page(place.cast(), size_of::<T>()) };
+}
 
 /// A slice in a mapping of its own, which goes with it.
 pub struct Mapping<T> {
@@ -98,7 +108,22 @@ impl<T> Drop for Mapping<T> {
 
 #[cfg(not(test))]
 mod source {
+    use core::ptr::NonNull;
+
+    use crate::os;
     pub use crate::os::{map_private as zeroed, unmap as give_back};
+
+    /// # Safety
+    /// As of the function of this name above; the mapping has `bytes` bytes.
+    pub unsafe fn zero_all_but_first_page(place: NonNull<u8>, bytes: usize) {
+        const PAGE: usize = 4096;
+        if bytes > PAGE {
+            // SAFETY: the mapping has more than a page.
+            let rest = unsafe { place.add(PAGE) };
+            // SAFETY: the agent made the mapping, and zeros may come here by the caller's promise.
+            unsafe { os::advise(rest, bytes - PAGE, libc::MADV_DONTNEED) };
+        }
+    }
 }
 
 #[cfg(test)]
@@ -123,4 +148,10 @@ mod source {
             unsafe { dealloc(place.as_ptr(), layout) };
         }
     }
+
+    /// Leaves everything as it is.
+    ///
+    /// # Safety
+    /// None is needed.
+    pub unsafe fn zero_all_but_first_page(_: NonNull<u8>, _: usize) {}
 }

@@ -4,8 +4,6 @@
 
 mod found;
 
-use core::ffi::CStr;
-
 use deadweight_cpython::frame::{RawFrame, Walk};
 use deadweight_cpython::heap::lists::{self, LongLived};
 use deadweight_cpython::heap::{Interpreters, Known};
@@ -62,6 +60,7 @@ pub struct Python {
     pub exit: Option<ExitFunctions>,
     /// Its version.
     pub version: Version,
+    is_free_threaded: bool,
     symbols: Symbols,
 }
 
@@ -69,11 +68,11 @@ impl Python {
     /// Finds an interpreter among the loaded libraries; it need not be initialised.
     pub fn find() -> Option<Python> {
         let found = found::find()?;
-        let version = Version::parse(version_text(&found.functions))?;
         Some(Python {
             functions: found.functions,
             exit: found.exit,
-            version,
+            version: found.version,
+            is_free_threaded: found.is_free_threaded,
             symbols: found.symbols,
         })
     }
@@ -88,7 +87,7 @@ impl Python {
 
     /// Checks the interpreter's insides as far as that can be done without running it.
     pub fn check(&self) -> Result<Insides, Reason> {
-        if Version::is_free_threaded(version_text(&self.functions)) {
+        if self.is_free_threaded {
             return Err("this is a free-threaded build of Python, which deadweight does not know yet");
         }
         let layout =
@@ -148,13 +147,6 @@ impl Python {
         // SAFETY: the function may be called at any time.
         unsafe { (self.functions.is_initialized)() != 0 }
     }
-}
-
-fn version_text(functions: &Functions) -> &'static [u8] {
-    // SAFETY: Py_GetVersion may be called before initialisation.
-    let text = unsafe { (functions.get_version)() };
-    // SAFETY: its answer is a static string.
-    unsafe { CStr::from_ptr(text) }.to_bytes()
 }
 
 /// The calling thread as the interpreter sees it.

@@ -55,9 +55,15 @@ const INERT: u32 = 1;
 const WAITING: u32 = 2;
 const ON: u32 = 3;
 
-/// A page that the kernel wipes in the child of any fork: 1 in the process that is recorded, 0 in a child that has
-/// not begun its own recording.
+/// A page that the kernel wipes in the child of any fork: [`RECORDED`] in the process that is recorded.
 static OURS: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
+
+/// A child that has not begun its own recording.
+const NOT_BEGUN: u32 = 0;
+/// The process is recorded.
+const RECORDED: u32 = 1;
+/// A thread of a child begins its recording at this moment.
+const BEGINS: u32 = 2;
 
 /// Whether heap snapshots are taken at all.
 static WITH_SNAPSHOTS: AtomicBool = AtomicBool::new(false);
@@ -145,10 +151,13 @@ fn enter_recording(thread: &'static Thread, inside: &InHook) -> Option<(Held<'st
     }
 }
 
+fn ours() -> Option<&'static AtomicU32> {
+    // SAFETY: null, or the page that `start` has mapped, which is never unmapped.
+    unsafe { OURS.load(Ordering::Acquire).as_ref() }
+}
+
 fn is_forked_child() -> bool {
-    let ours = OURS.load(Ordering::Relaxed);
-    // SAFETY: the page was mapped by `start` and is never unmapped.
-    !ours.is_null() && unsafe { &*ours }.load(Ordering::Relaxed) == 0
+    ours().is_some_and(|ours| ours.load(Ordering::Acquire) != RECORDED)
 }
 
 #[cold]
@@ -174,8 +183,13 @@ fn arm(thread: &'static Thread, inside: &InHook) -> Option<Held<'static, Recorde
 
 #[cold]
 fn begin_child(thread: &'static Thread, inside: &InHook) -> Option<Held<'static, Recorder>> {
-    // The child of a fork has one thread; whoever held the lock does not exist here.
-    AGENT.reset_in_child();
+    // One thread begins; what others do until it has begun is not recorded.
+    ours()?
+        .compare_exchange(NOT_BEGUN, BEGINS, Ordering::Acquire, Ordering::Relaxed)
+        .ok()?;
+    // SAFETY: this is the child of a fork (`OURS` was wiped), where whoever held the lock does not exist; its own threads
+    // ask for it only once `OURS` says `RECORDED`, and this one, being here, is the only one to come by.
+    unsafe { AGENT.reset_in_child() };
     thread.ready.set(false);
     let mut agent = AGENT.hold(inside);
     agent.begin_process(true);
@@ -215,9 +229,8 @@ impl Recorder {
         self.catalogue.begin();
         self.regions.marked = 0;
         let ready = filter::clear() && self.stacks.begin().is_ok();
-        // SAFETY: the page was mapped by `start`.
-        if let Some(ours) = unsafe { OURS.load(Ordering::Relaxed).as_ref() } {
-            ours.store(1, Ordering::Relaxed);
+        if let Some(ours) = ours() {
+            ours.store(RECORDED, Ordering::Release);
         }
         let pid = os::pid();
         let begun = if ready {

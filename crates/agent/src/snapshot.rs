@@ -425,7 +425,8 @@ impl Snapshots {
         self.next += 1;
         match cloned {
             Cloned::Child => {
-                os::become_expendable(WATCHDOG_SECONDS, &lock, child::on_fault);
+                // SAFETY: this is the clone; `on_fault` goes back to a guarded call or ends the process.
+                unsafe { os::become_expendable(WATCHDOG_SECONDS, &lock, child::on_fault) };
                 lock.keep();
                 Ok(Taken::Child(Begun {
                     number,

@@ -50,6 +50,13 @@ impl Thread {
         unsafe { &*arch::thread_block().cast::<Thread>() }
     }
 
+    /// The block of a thread that the test makes up.
+    #[cfg(test)]
+    pub fn another() -> &'static Thread {
+        // SAFETY: numbers and truth values only: zero bytes are a value, as in the block of a new thread.
+        Box::leak(Box::new(unsafe { core::mem::zeroed() }))
+    }
+
     /// Whether the thread is in the agent already, or in an allocator called through it.
     #[inline(always)]
     pub fn is_inside(&self) -> bool {
@@ -111,8 +118,11 @@ impl InHook {
         core::mem::forget(self);
     }
 
-    /// Takes up what [`InHook::keep`] left in the program; the thread must be inside.
-    pub fn resume() -> InHook {
+    /// Takes up what [`InHook::keep`] has left off.
+    ///
+    /// # Safety
+    /// The calling thread, or in a child the thread that it is a copy of, has kept its value, and has not resumed it yet.
+    pub unsafe fn resume() -> InHook {
         InHook {
             thread: Thread::current(),
             previous: PROGRAM,

@@ -203,7 +203,11 @@ fn close_range(first: usize, last: usize) -> bool {
 /// Makes this process one that nobody misses: killed first when memory is short, killed by an alarm after `seconds`,
 /// with no file open but the one that `lock` locks, and with default signal handling but for faults, which go to `on_fault`, and for what a terminal
 /// sends to everybody when it interrupts the program or goes away.
-pub fn become_expendable(
+///
+/// # Safety
+/// This is the child of [`clone_silently`]: nothing of the program depends on its files and signals. `on_fault` may be called
+/// at any load that faults.
+pub unsafe fn become_expendable(
     seconds: usize,
     lock: &FileLock,
     on_fault: extern "C" fn(i32, *mut libc::siginfo_t, *mut core::ffi::c_void),
@@ -245,11 +249,12 @@ fn write_file(path: &[u8], text: &[u8]) {
     unsafe { syscall(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
 }
 
-/// In the snapshot's child: lets go of whole pages, which are the program's alone from then on. What is read there later
-/// is zero.
-pub fn forget_pages(address: u64, bytes: u64) {
+/// Lets go of whole pages, which are the program's alone from then on. What is read there later is zero.
+///
+/// # Safety
+/// This is the child of [`clone_silently`], and it has no use any more for what it finds in these pages.
+pub unsafe fn forget_pages(address: u64, bytes: u64) {
     let advice = libc::MADV_DONTNEED as usize;
-    // SAFETY: only the child calls this, about private memory that it does not read again; the program is not
-    // concerned.
+    // SAFETY: by the caller's promise; the program has its own pages.
     unsafe { syscall(libc::SYS_madvise, [address as usize, bytes as usize, advice, 0, 0, 0]) };
 }

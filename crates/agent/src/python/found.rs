@@ -3,6 +3,7 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute;
 
+use deadweight_cpython::Version;
 use deadweight_cpython::heap::Known;
 
 type Pointer = *mut c_void;
@@ -23,10 +24,14 @@ macro_rules! functions {
 
         impl $name {
             /// Looks all of them up; `None` if one is missing.
-            fn find() -> Option<$name> {
+            ///
+            /// # Safety
+            /// They are those of CPython 3.9 or newer.
+            unsafe fn find() -> Option<$name> {
                 Some($name {
                     $(
-                        // SAFETY: CPython's function of this name has this type in 3.9 to 3.15.
+                        // SAFETY: by the caller's promise; what has this name in CPython's C API is of this type in 3.9 to
+                        // 3.15, and PEP 387 promises as much of later versions.
                         $field: unsafe { transmute::<Pointer, $type>(None$(.or_else(|| symbol($symbol)))+?) },
                     )*
                 })
@@ -40,8 +45,6 @@ functions! {
     Functions {
         /// Whether `Py_Initialize` is done.
         is_initialized: unsafe extern "C" fn() -> c_int = c"Py_IsInitialized";
-        /// The version as text; static memory.
-        get_version: unsafe extern "C" fn() -> *const c_char = c"Py_GetVersion";
         /// The thread's own state, with or without the GIL.
         this_thread_state: unsafe extern "C" fn() -> Pointer = c"PyGILState_GetThisThreadState";
         /// The state of the thread that has the GIL (before 3.12), or of this thread if it has it.
@@ -107,6 +110,9 @@ functions! {
     }
 }
 
+// SAFETY: its pointers are addresses of functions and of static data of the interpreter, the same in every thread.
+unsafe impl Send for ExitFunctions {}
+
 /// Addresses of the interpreter's data, looked up before the program has threads: the dynamic linker's lock and the
 /// agent's must not be taken in two orders.
 #[derive(Clone, Copy)]
@@ -122,6 +128,10 @@ pub struct Symbols {
 /// What was found of an interpreter.
 #[derive(Clone, Copy)]
 pub struct Found {
+    /// The interpreter's version.
+    pub version: Version,
+    /// Whether it is a build without a GIL.
+    pub is_free_threaded: bool,
     /// Functions without which nothing is recorded.
     pub functions: Functions,
     /// Functions for the last snapshot.
@@ -130,13 +140,30 @@ pub struct Found {
     pub symbols: Symbols,
 }
 
-/// Looks everything up; `None` if there is no (known) Python here.
+/// The version as text, if there is a Python here.
+fn version_text() -> Option<&'static [u8]> {
+    let function = symbol(c"Py_GetVersion")?;
+    // SAFETY: in every version of Python it is `const char *Py_GetVersion(void)`.
+    let get_version = unsafe { transmute::<Pointer, unsafe extern "C" fn() -> *const c_char>(function) };
+    // SAFETY: it may be called before the interpreter is initialised.
+    let text = unsafe { get_version() };
+    // SAFETY: its answer is a static string.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
+}
+
+/// Looks everything up; `None` if there is no Python here, or one older than 3.9.
 pub fn find() -> Option<Found> {
-    let functions = Functions::find()?;
+    let text = version_text()?;
+    let version = Version::parse(text).filter(|version| (version.major, version.minor) >= (3, 9))?;
+    // SAFETY: the version was just read.
+    let functions = unsafe { Functions::find() }?;
     let address = |name: &'static CStr| symbol(name).map(|address| address as u64);
     Some(Found {
+        version,
+        is_free_threaded: Version::is_free_threaded(text),
         functions,
-        exit: ExitFunctions::find(),
+        // SAFETY: as above.
+        exit: unsafe { ExitFunctions::find() },
         symbols: Symbols {
             checked_types: [c"PyCode_Type", c"PyUnicode_Type", c"PyBytes_Type"].map(|name| address(name).unwrap_or(0)),
             runtime: address(c"_PyRuntime").unwrap_or(0),
@@ -178,5 +205,5 @@ pub struct MethodDefinition {
     pub documentation: *const c_char,
 }
 
-// SAFETY: constants only.
+// SAFETY: its pointers are addresses of constants and of a function.
 unsafe impl Sync for MethodDefinition {}

@@ -1,10 +1,13 @@
 //! The recorded process's beginning, its forks, and its end.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use deadweight_capture::Cause;
 
-use super::{AGENT, INERT, ON, OURS, STATE, WAITING, WITH_SNAPSHOTS, go_inert, is_forked_child, snapshot_now};
+use super::{
+    AGENT, INERT, NOT_BEGUN, ON, OURS, STATE, WAITING, WITH_SNAPSHOTS, go_inert, is_forked_child, ours, snapshot_now,
+};
 use crate::config::Config;
 use crate::os;
 use crate::python::Python;
@@ -36,8 +39,12 @@ fn prepare() -> Option<()> {
     Some(())
 }
 
-/// Whether the lock is held on behalf of a fork; only touched by the thread that holds it.
-static HELD_FOR_FORK: AtomicBool = AtomicBool::new(false);
+/// The thread that holds the lock on behalf of a fork, by its block; null if there is none.
+static HELD_FOR_FORK: AtomicPtr<Thread> = AtomicPtr::new(null_mut());
+
+fn this_thread() -> *mut Thread {
+    (&raw const *Thread::current()).cast_mut()
+}
 
 unsafe extern "C" fn before_fork() {
     if STATE.load(Ordering::Acquire) == ON
@@ -45,7 +52,7 @@ unsafe extern "C" fn before_fork() {
     {
         // The child then has tables that nobody was changing.
         core::mem::forget(AGENT.hold(&inside));
-        HELD_FOR_FORK.store(true, Ordering::Relaxed);
+        HELD_FOR_FORK.store(this_thread(), Ordering::Relaxed);
         inside.keep();
     }
 }
@@ -55,17 +62,20 @@ unsafe extern "C" fn after_fork_in_parent() {
 }
 
 unsafe extern "C" fn after_fork_in_child() {
-    if let Some(ours) = core::ptr::NonNull::new(OURS.load(Ordering::Relaxed)) {
-        // SAFETY: the page was mapped by `prepare`. Where the kernel did not wipe it, this does.
-        unsafe { ours.as_ref() }.store(0, Ordering::Relaxed);
+    // Where the kernel did not wipe the page, this does.
+    if let Some(ours) = ours() {
+        ours.store(NOT_BEGUN, Ordering::Relaxed);
     }
     after_fork();
 }
 
 fn after_fork() {
-    if HELD_FOR_FORK.swap(false, Ordering::Relaxed) {
-        AGENT.release_after_fork();
-        drop(InHook::resume());
+    let own = HELD_FOR_FORK.compare_exchange(this_thread(), null_mut(), Ordering::Relaxed, Ordering::Relaxed);
+    if own.is_ok() {
+        // SAFETY: `before_fork` took it in this thread, whose block has the same address in a child, and forgot it.
+        unsafe { AGENT.release_after_fork() };
+        // SAFETY: `before_fork` kept the thread's value, too; `HELD_FOR_FORK` says so once.
+        drop(unsafe { InHook::resume() });
     }
 }
 

@@ -30,11 +30,11 @@ use super::parts::{self, Parts, Stopped};
 use super::{Begun, Destination, Limit, numbered};
 use crate::arch;
 use crate::list::List;
+use crate::memory::NoMemory;
 use crate::os;
 use crate::path::Path;
 use crate::python::OwnMemory;
 use crate::recorder::LiveBlock;
-use crate::memory::NoMemory;
 use crate::table::Table;
 
 /// Objects that a snapshot may have.
@@ -88,7 +88,8 @@ pub fn run(job: &Job<'_>) -> ! {
         match written {
             Ok(()) => walker.parts.finish(),
             // First: removing files takes long, and each page that the program changes meanwhile would be copied.
-            Err(Stopped) => walker.let_go_of_objects(),
+            // SAFETY: the walk is over.
+            Err(Stopped) => unsafe { walker.let_go_of_objects() },
         }
         written
     });

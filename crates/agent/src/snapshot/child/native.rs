@@ -49,7 +49,8 @@ impl Walker<'_> {
                 let from = (block.addr + SAMPLE_BYTES).next_multiple_of(PAGE);
                 let to = (block.addr + block.size) & !(PAGE - 1);
                 if from < to {
-                    os::forget_pages(from, to - from);
+                    // SAFETY: this is the child, and of the block only what lies before `from` is searched.
+                    unsafe { os::forget_pages(from, to - from) };
                 }
                 if let Some(block) = self.blocks.as_mut_slice().get_mut(index) {
                     block.searched = SAMPLE_BYTES;
@@ -58,9 +59,11 @@ impl Walker<'_> {
         }
     }
 
-    /// Gives the pages back in which objects and native blocks are, and what else is in their regions. After that only what lies
-    /// on the stack may be used.
-    pub(super) fn let_go_of_objects(&mut self) {
+    /// Gives the pages back in which objects and native blocks are, and what else is in their regions.
+    ///
+    /// # Safety
+    /// What the program had allocated is not read after this: neither objects nor blocks.
+    pub(super) unsafe fn let_go_of_objects(&mut self) {
         let mut regions: List<u64> = List::new();
         // Without memory for the list they go when the process ends.
         let _ = self.reached.regions(&mut regions);
@@ -72,18 +75,21 @@ impl Walker<'_> {
             .filter(|region| region.abs_diff(stack) > STACK_BYTES)
         {
             if region != to {
-                os::forget_pages(from, to - from);
+                // SAFETY: this is the child, the caller gives the objects up, and the stack is not among them.
+                unsafe { os::forget_pages(from, to - from) };
                 from = region;
             }
             to = region + Reached::REGION_BYTES;
         }
-        os::forget_pages(from, to - from);
+        // SAFETY: as above.
+        unsafe { os::forget_pages(from, to - from) };
         for block in self.blocks.as_slice().iter().filter(|block| block.size >= LARGE_BLOCK) {
             let (from, to) = (
                 block.addr.next_multiple_of(PAGE),
                 (block.addr + block.size) & !(PAGE - 1),
             );
-            os::forget_pages(from, to - from);
+            // SAFETY: as above.
+            unsafe { os::forget_pages(from, to - from) };
         }
     }
 
