@@ -12,7 +12,8 @@ mod sync {
     pub use loom::hint::spin_loop;
     use loom::sync::{Condvar, Mutex, atomic};
 
-    pub const SPINS: u32 = 1;
+    /// A thread of loom's that spins lets the others go on first, so it would never sleep.
+    pub const SPINS: u32 = 0;
 
     /// A value of loom's that is made at its first use, so that its place can be a constant, or zeroed memory.
     struct Late<T>(RealPtr<T>);
