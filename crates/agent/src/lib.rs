@@ -49,6 +49,7 @@ mod real;
 mod recorder;
 mod regions;
 mod sampler;
+mod segment;
 mod snapshot;
 mod stacks;
 mod sync;

@@ -61,7 +61,7 @@ impl<T> Lock<T> {
 
     #[cold]
     fn wait(&self) {
-        for _ in 0..SPINS {
+        for _ in SPINS {
             spin_loop();
             if self
                 .word

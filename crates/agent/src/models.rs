@@ -13,7 +13,7 @@ mod sync {
     use loom::sync::{Condvar, Mutex, atomic};
 
     /// A thread of loom's that spins lets the others go on first, so it would never sleep.
-    pub const SPINS: u32 = 0;
+    pub const SPINS: core::ops::Range<u32> = 0..0;
 
     /// A value of loom's that is made at its first use, so that its place can be a constant, or zeroed memory.
     struct Late<T>(RealPtr<T>);

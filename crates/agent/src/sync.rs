@@ -7,7 +7,7 @@ pub use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 pub use crate::os::{futex_wait, futex_wake, sleep_millisecond};
 
 /// How often a thread looks at a lock that is held before it sleeps.
-pub const SPINS: u32 = 100;
+pub const SPINS: core::ops::Range<u32> = 0..100;
 
 /// What tests are made of that run with real threads here, and in every order of events in a model.
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! The files of one heap snapshot: parts of growing size, written by the child.
 
-use core::ptr::NonNull;
-
 use deadweight_capture::wire::{HEADER_BYTES, HEADER_STATE, State};
 use deadweight_capture::write::{Full, SegmentInfo, SegmentWriter};
 
 use crate::os;
 use crate::path::Path;
+use crate::segment::Segment;
 
 const FIRST_PART_BYTES: usize = 1 << 20;
 /// Small, because the pages of the open part are the child's to carry.
@@ -17,8 +16,7 @@ pub struct Parts {
     /// The capture's folder and `/PID.INCARNATION.NUMBER.`
     stem: Path,
     info: SegmentInfo,
-    writer: Option<SegmentWriter<'static>>,
-    place: Option<(NonNull<u8>, usize)>,
+    open: Option<Segment>,
 }
 
 /// The snapshot cannot be written on: the disk is full, or the folder is gone.
@@ -31,8 +29,7 @@ impl Parts {
         let mut parts = Parts {
             stem,
             info: SegmentInfo { index: 0, ..info },
-            writer: None,
-            place: None,
+            open: None,
         };
         parts.open(FIRST_PART_BYTES)?;
         Ok(parts)
@@ -43,27 +40,14 @@ impl Parts {
     }
 
     fn open(&mut self, bytes: usize) -> Result<(), Stopped> {
-        let place = os::map_new_file(self.path(self.info.index).with_nul(), bytes).map_err(|_| Stopped)?;
-        // SAFETY: the mapping is zeroed (a new file), readable, writable, of that size, and only unmapped in
-        // `close`, which drops the writer first.
-        let memory = unsafe { core::slice::from_raw_parts_mut(place.as_ptr(), bytes) };
-        self.writer = SegmentWriter::begin(memory, &self.info);
-        self.place = Some((place, bytes));
+        let path = self.path(self.info.index);
+        self.open = Some(Segment::create(path.with_nul(), bytes, &self.info).map_err(|_| Stopped)?);
         Ok(())
     }
 
     fn close(&mut self, state: State) {
-        let mut used = None;
-        if let Some(mut writer) = self.writer.take() {
-            writer.seal();
-            writer.set_state(state);
-            used = Some(writer.used_bytes());
-        }
-        if let Some((place, bytes)) = self.place.take() {
-            // SAFETY: `place` came from `map_new_file` with that size, and the writer is gone.
-            unsafe { os::unmap(place, bytes) };
-        }
-        if let Some(used) = used {
+        if let Some(segment) = self.open.take() {
+            let used = segment.close(state);
             os::truncate_file(self.path(self.info.index).with_nul(), used);
         }
     }
@@ -74,7 +58,7 @@ impl Parts {
         &mut self,
         mut write: impl FnMut(&mut SegmentWriter<'static>) -> Result<(), Full>,
     ) -> Result<(), Stopped> {
-        if let Some(writer) = &mut self.writer
+        if let Some(Segment { writer, .. }) = &mut self.open
             && write(writer).is_ok()
         {
             return Ok(());
@@ -82,9 +66,8 @@ impl Parts {
         self.close(State::Full);
         self.info.index += 1;
         self.open(PART_BYTES)?;
-        self.writer
-            .as_mut()
-            .map_or(Err(Stopped), |writer| write(writer).map_err(|Full| Stopped))
+        let Segment { writer, .. } = self.open.as_mut().ok_or(Stopped)?;
+        write(writer).map_err(|Full| Stopped)
     }
 
     /// Ends the snapshot in good order.
