@@ -152,8 +152,7 @@ pub fn map_new_file(path: &[u8], bytes: usize) -> Result<NonNull<u8>, Errno> {
         // SAFETY: a fresh shared mapping of a file just made; it replaces nothing.
         check(unsafe { syscall(libc::SYS_mmap, [0, bytes, protection, libc::MAP_SHARED as usize, fd, 0]) })
     });
-    // SAFETY: `fd` was opened above and is not used again.
-    unsafe { syscall(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
+    close(fd);
     if mapped.is_err() {
         // SAFETY: `path` is NUL-terminated; the file is the empty one made above.
         unsafe { syscall(libc::SYS_unlink, [path.as_ptr() as usize, 0, 0, 0, 0, 0]) };
@@ -225,30 +224,77 @@ pub fn truncate_file(path: &[u8], bytes: usize) {
 /// Reads the beginning of a file into `out` and returns how many bytes it got; 0 if it cannot be read. `path` ends
 /// with a NUL byte.
 pub fn read_file(path: &[u8], out: &mut [u8]) -> usize {
+    let Some(fd) = open_to_read(path) else { return 0 };
+    let mut got = 0;
+    while let Some(rest) = out.get_mut(got..).filter(|rest| !rest.is_empty()) {
+        match read_once(fd, rest) {
+            0 => break,
+            count => got += count,
+        }
+    }
+    close(fd);
+    got
+}
+
+fn open_to_read(path: &[u8]) -> Option<usize> {
     if path.last() != Some(&0) {
-        return 0;
+        return None;
     }
     let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;
-    // SAFETY: `path` is NUL-terminated.
+    // SAFETY: `path` is NUL-terminated (checked above).
     let opened = unsafe {
         syscall(
             libc::SYS_openat,
             [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags, 0, 0, 0],
         )
     };
-    let Ok(fd) = check(opened) else { return 0 };
-    let mut got = 0;
-    while let Some(rest) = out.get_mut(got..).filter(|rest| !rest.is_empty()) {
-        // SAFETY: `fd` is open and `rest` is writable for its length.
-        let result = unsafe { syscall(libc::SYS_read, [fd, rest.as_mut_ptr() as usize, rest.len(), 0, 0, 0]) };
-        match check(result) {
-            Ok(0) | Err(_) => break,
-            Ok(count) => got += count,
-        }
-    }
-    // SAFETY: `fd` was opened above and is not used again.
+    check(opened).ok()
+}
+
+/// Reads what comes next; 0 at the end, or if it cannot be read.
+fn read_once(fd: usize, out: &mut [u8]) -> usize {
+    // SAFETY: `out` is writable for its length.
+    let result = unsafe { syscall(libc::SYS_read, [fd, out.as_mut_ptr() as usize, out.len(), 0, 0, 0]) };
+    check(result).unwrap_or(0)
+}
+
+/// Closes a descriptor of the agent's own.
+fn close(fd: usize) {
+    // SAFETY: the callers have opened it, and do not use it again.
     unsafe { syscall(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
-    got
+}
+
+/// Shows all lines of a file, without their ends; none if it cannot be read. Lines longer than 8 KiB are left out. `path`
+/// ends with a NUL byte.
+pub fn each_line(path: &[u8], mut show: impl FnMut(&[u8])) {
+    let Some(fd) = open_to_read(path) else { return };
+    let mut text = [0; 8192];
+    let mut filled = 0;
+    let mut is_rest_of_long = false;
+    loop {
+        let Some(room) = text.get_mut(filled..).filter(|room| !room.is_empty()) else {
+            (filled, is_rest_of_long) = (0, true);
+            continue;
+        };
+        let got = read_once(fd, room);
+        if got == 0 {
+            break;
+        }
+        filled += got;
+        let mut from = 0;
+        while let Some(length) = text
+            .get(from..filled)
+            .and_then(|rest| rest.iter().position(|&byte| byte == b'\n'))
+        {
+            if !core::mem::take(&mut is_rest_of_long) {
+                show(text.get(from..from + length).unwrap_or_default());
+            }
+            from += length + 1;
+        }
+        text.copy_within(from..filled, 0);
+        filled -= from;
+    }
+    close(fd);
 }
 
 /// The calling thread's name, without its NUL byte; at most 15 bytes.

@@ -16,20 +16,23 @@ pub use self::found::{Allocator, ArenaAllocator, ExitFunctions, Functions, Metho
 use self::found::Symbols;
 use crate::thread::Thread;
 
-/// This process's own memory. `deadweight-cpython` asks only for addresses that passed its plausibility test.
+/// The memory of the interpreter in this process, by plain loads. Only for what is there for certain: data of the
+/// interpreter by their exported names, and what these and the running thread's state lead to, by layouts that
+/// [`Python::check`] has compared with the interpreter. For anything else there are
+/// `ProgramMemory` in the snapshot child and `ProbedMemory` of the regions.
 #[derive(Clone, Copy)]
 pub struct OwnMemory;
 
 impl Memory for OwnMemory {
     #[inline(always)]
     fn read<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
-        // SAFETY: addresses come from live interpreter structures of the running thread whose layout was checked
-        // against the interpreter before the first read (see `Python::check`), or from fields of these.
-        Some(unsafe { (address as *const [u8; N]).read_unaligned() })
+        // SAFETY: the address is one of those above; the caller, a hook or a pending call, runs in the thread whose frames
+        // they are, or has the GIL, so that nobody frees or changes what is there. Any bytes are a value.
+        Some(unsafe { (address as *const [u8; N]).read() })
     }
 
     fn read_into(&self, address: u64, out: &mut [u8]) -> bool {
-        // SAFETY: as in `read`; `out` is the caller's and does not overlap with interpreter memory.
+        // SAFETY: as in `read`; `out` is the agent's own and does not overlap with interpreter memory.
         unsafe { core::ptr::copy_nonoverlapping(address as *const u8, out.as_mut_ptr(), out.len()) };
         true
     }

@@ -1,6 +1,6 @@
 //! Processes: a copy of this one that nobody waits for, and what the kernel says of it and of the program.
 
-use super::{Errno, check, read_file, usage_of_self};
+use super::{Errno, check, close, open_to_read, read_file, usage_of_self};
 use crate::arch::syscall;
 use crate::path::Path;
 
@@ -147,19 +147,8 @@ pub struct FileLock {
 impl FileLock {
     /// Takes the lock; `None` if somebody has it, or there is no such file. `path` ends with a NUL byte.
     pub fn take(path: &[u8]) -> Option<FileLock> {
-        if path.last() != Some(&0) {
-            return None;
-        }
-        let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;
-        // SAFETY: `path` is NUL-terminated (checked above).
-        let opened = unsafe {
-            syscall(
-                libc::SYS_openat,
-                [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags, 0, 0, 0],
-            )
-        };
         let lock = FileLock {
-            descriptor: check(opened).ok()?,
+            descriptor: open_to_read(path)?,
         };
         let wish = (libc::LOCK_EX | libc::LOCK_NB) as usize;
         // SAFETY: the descriptor was opened above.
@@ -175,8 +164,7 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // SAFETY: the descriptor is this value's own.
-        unsafe { syscall(libc::SYS_close, [self.descriptor, 0, 0, 0, 0, 0]) };
+        close(self.descriptor);
     }
 }
 
@@ -245,8 +233,7 @@ fn write_file(path: &[u8], text: &[u8]) {
     let Ok(fd) = check(opened) else { return };
     // SAFETY: `text` is readable for its length.
     unsafe { syscall(libc::SYS_write, [fd, text.as_ptr() as usize, text.len(), 0, 0, 0]) };
-    // SAFETY: `fd` was opened above.
-    unsafe { syscall(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
+    close(fd);
 }
 
 /// Lets go of whole pages, which are the program's alone from then on. What is read there later is zero.

@@ -11,6 +11,7 @@
 mod budget;
 mod chunks;
 mod labels;
+mod memory;
 mod native;
 mod objects;
 mod reached;
@@ -24,6 +25,7 @@ use deadweight_cpython::heap::{Context, Edge, Interpreters, Known, NameRef, list
 
 use self::budget::Budget;
 use self::chunks::Chunks;
+use self::memory::ProgramMemory;
 use self::objects::KnownType;
 use self::reached::Reached;
 use super::parts::{self, Parts, Stopped};
@@ -33,7 +35,6 @@ use crate::list::List;
 use crate::memory::NoMemory;
 use crate::os;
 use crate::path::Path;
-use crate::python::OwnMemory;
 use crate::recorder::LiveBlock;
 use crate::table::Table;
 
@@ -80,19 +81,12 @@ pub struct Job<'a> {
 }
 
 /// Writes the snapshot and ends the process.
+// Not inlined: what it writes to on the stack must lie below the job.
+#[inline(never)]
 pub fn run(job: &Job<'_>) -> ! {
     let pause = os::now_nanos().saturating_sub(job.begun.began);
     let stem = numbered(job.destination.stem, job.begun.number);
-    let written = Walker::begin(job, stem).and_then(|mut walker| {
-        let written = walker.write(job, pause);
-        match written {
-            Ok(()) => walker.parts.finish(),
-            // First: removing files takes long, and each page that the program changes meanwhile would be copied.
-            // SAFETY: the walk is over.
-            Err(Stopped) => unsafe { walker.let_go_of_objects() },
-        }
-        written
-    });
+    let written = write(job, stem, pause);
     match written {
         Ok(()) if job.cause.is_wanted() => {}
         Ok(()) => super::remove_older(job.destination.stem, job.begun.number, job.wanted),
@@ -100,6 +94,19 @@ pub fn run(job: &Job<'_>) -> ! {
         Err(Stopped) => parts::remove(stem),
     }
     os::exit_group(i32::from(written.is_err()))
+}
+
+fn write(job: &Job<'_>, stem: Path, pause: u64) -> Result<(), Stopped> {
+    let memory = ProgramMemory::of_copy(&raw const *job as u64)?;
+    let mut walker = Walker::begin(job, &memory, stem)?;
+    let written = walker.write(job, pause);
+    match written {
+        Ok(()) => walker.parts.finish(),
+        // First: removing files takes long, and each page that the program changes meanwhile would be copied.
+        // SAFETY: the walk is over.
+        Err(Stopped) => unsafe { walker.let_go_of_objects() },
+    }
+    written
 }
 
 /// The handler of SIGSEGV and SIGBUS in the child.
@@ -119,7 +126,7 @@ struct Block {
 }
 
 struct Walker<'a> {
-    ctx: Context<'a, OwnMemory>,
+    ctx: Context<'a, ProgramMemory>,
     parts: Parts,
     budget: Budget,
     reached: Reached,
@@ -151,10 +158,10 @@ impl From<NoMemory> for Stopped {
 }
 
 impl<'a> Walker<'a> {
-    fn begin(job: &Job<'a>, stem: Path) -> Result<Walker<'a>, Stopped> {
+    fn begin(job: &Job<'a>, mem: &'a ProgramMemory, stem: Path) -> Result<Walker<'a>, Stopped> {
         Ok(Walker {
             ctx: Context {
-                mem: &OwnMemory,
+                mem,
                 layout: job.layout,
                 known: job.known,
             },
@@ -197,7 +204,8 @@ impl<'a> Walker<'a> {
     /// Writes all objects that the collector tracks, in the order in which they were made.
     fn tracked_objects(&mut self, gc: u64) -> Result<(), Stopped> {
         let mut outcome = Ok(());
-        lists::tracked(&OwnMemory, self.ctx.layout, gc, MAX_OBJECTS, |object| {
+        let ctx = self.ctx;
+        lists::tracked(ctx.mem, self.ctx.layout, gc, MAX_OBJECTS, |object| {
             outcome = self.guarded_object(object).and_then(|()| self.drain_queue());
             // At once: the budget is used up.
             match outcome {

@@ -137,7 +137,9 @@ impl Walker<'_> {
 
     /// Writes the block at an address, if there is one and it leads to others.
     fn look_into(&mut self, address: u64) -> Result<(), Stopped> {
-        let Some(size) = size_at(address) else { return Ok(()) };
+        let Some(size) = size_at(self.ctx.mem, address) else {
+            return Ok(());
+        };
         if !self.budget.lasts() {
             return Err(Stopped);
         }
@@ -182,7 +184,7 @@ impl Walker<'_> {
                 if last_block.replace(addr) != Some(addr) {
                     self.chunks.found.push((offset as u32, word))?;
                 }
-            } else if self.chunks.may_be_one(word) && !self.reached.has(word) && size_at(word).is_some() {
+            } else if self.chunks.may_be_one(word) && !self.reached.has(word) && size_at(self.ctx.mem, word).is_some() {
                 self.chunks.found.push((offset as u32, word))?;
                 self.chunks.suspect(word)?;
             }
@@ -192,13 +194,13 @@ impl Walker<'_> {
 }
 
 /// Bytes of the block of glibc's that begins at an address and is in use, if that is what is there.
-fn size_at(address: u64) -> Option<u64> {
-    let own = peek(address.checked_sub(HEADER / 2)?)?;
+fn size_at(mem: &impl Memory, address: u64) -> Option<u64> {
+    let own = mem.u64(address.checked_sub(HEADER / 2)?)?;
     let size = own & !FLAGS;
     if !size.is_multiple_of(ALIGNMENT) || !(SMALLEST..=LARGEST).contains(&size) || own & IS_MAPPING != 0 {
         return None;
     }
-    let next = peek(address.checked_add(size)?.checked_sub(HEADER / 2)?)?;
+    let next = mem.u64(address.checked_add(size)?.checked_sub(HEADER / 2)?)?;
     let next_size = next & !FLAGS;
     let is_next = next & BEFORE_IN_USE != 0
         && (own ^ next) & NOT_MAIN == 0
@@ -206,19 +208,4 @@ fn size_at(address: u64) -> Option<u64> {
         && (ALIGNMENT..1 << 40).contains(&next_size);
     // The last word of a block is in front of the next one's size.
     is_next.then(|| size - HEADER / 2)
-}
-
-/// The word at an address; `None` if it cannot be read.
-pub(super) fn peek(address: u64) -> Option<u64> {
-    unsafe extern "C" fn load(address: *const u64, place: *mut u64, _: usize) -> c_int {
-        // SAFETY: if the address is not mapped, the guard takes over.
-        let word = unsafe { address.read() };
-        // SAFETY: `place` is the local below.
-        unsafe { place.write(word) };
-        0
-    }
-    let mut word = 0u64;
-    let place = &raw mut word as usize;
-    // SAFETY: `load` has these parameters.
-    unsafe { arch::guarded_call(load as *const () as usize, address as usize, place, 0) }.map(|_| word)
 }

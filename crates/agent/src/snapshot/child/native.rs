@@ -7,7 +7,7 @@ use deadweight_cpython::heap::refcount;
 use deadweight_cpython::{Memory, is_plausible};
 
 use super::super::parts::Stopped;
-use super::chunks;
+use super::memory::STACK_BYTES;
 use super::objects::CLAIMED;
 use super::reached::Reached;
 use super::{Block, LARGE_BLOCK, MAX_BODY, MAX_SEARCHED, PAGE, SAMPLE_BYTES, Walker};
@@ -15,9 +15,6 @@ use crate::list::List;
 use crate::recorder::LiveBlock;
 use crate::table::Table;
 use crate::{arch, os};
-
-/// So near to where the stack is now nothing is let go of.
-const STACK_BYTES: u64 = 1 << 20;
 
 impl Walker<'_> {
     pub(super) fn list_blocks(&mut self, live: &Table<u64, LiveBlock>) -> Result<(), Stopped> {
@@ -198,7 +195,11 @@ impl Walker<'_> {
         // wrong costs a fault; from 3.13 on the attributes inside of each instance begin with bytes that are no address.
         if in_object
             && self.is_near_objects(word)
-            && chunks::peek(word + 8).is_some_and(|type_addr| self.types.get(type_addr).is_some())
+            && self
+                .ctx
+                .mem
+                .u64(word + 8)
+                .is_some_and(|type_addr| self.types.get(type_addr).is_some())
             && refcount::read(self.ctx.mem, self.ctx.layout, word)
                 .is_some_and(|count| !count.immortal && (1..1 << 24).contains(&count.count))
         {
