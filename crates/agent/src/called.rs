@@ -4,7 +4,7 @@ use core::ffi::{c_int, c_uint, c_void};
 
 use deadweight_capture::Cause;
 
-use crate::recorder::{self, Taking};
+use crate::recorder::{self, SnapshotOutcome};
 
 /// Longest label, and name of a region, in bytes.
 const LABEL_BYTES: usize = 512;
@@ -19,9 +19,9 @@ pub unsafe extern "C" fn deadweight_snapshot(label: *const c_void, length: usize
     // SAFETY: by the caller's promise.
     let label = unsafe { text(label, length) };
     match recorder::snapshot_now(Cause::Called, label) {
-        Taking::Taken => 1,
-        Taking::Later => 2,
-        Taking::Never => 0,
+        SnapshotOutcome::Taken => 1,
+        SnapshotOutcome::Later => 2,
+        SnapshotOutcome::Never => 0,
     }
 }
 

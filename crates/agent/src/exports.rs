@@ -26,11 +26,11 @@ macro_rules! export {
 
 /// Calls the real allocator with the caller's own arguments, and tells of the block.
 macro_rules! born {
-    ($door:expr, $size:expr, $real:expr) => {{
+    ($domain:expr, $size:expr, $real:expr) => {{
         // SAFETY: the caller's arguments, passed on unchanged.
         let block = unsafe { $real };
         if !block.is_null() {
-            allocated(Thread::current(), block, $size, $door);
+            allocated(Thread::current(), block, $size, $domain);
         }
         block
     }};

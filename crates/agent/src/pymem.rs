@@ -6,7 +6,7 @@ use core::mem::transmute;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use deadweight_capture::Allocator as Door;
+use deadweight_capture::Allocator as Domain;
 
 use crate::python::{Allocator, ArenaAllocator, Functions};
 use crate::recorder;
@@ -22,8 +22,8 @@ type Free = unsafe extern "C" fn(Pointer, Pointer);
 const MEM: usize = 1;
 const OBJ: usize = 2;
 
-const fn door(domain: usize) -> Door {
-    if domain == OBJ { Door::PyObject } else { Door::PyMem }
+const fn domain(number: usize) -> Domain {
+    if number == OBJ { Domain::PyObject } else { Domain::PyMem }
 }
 
 /// The allocator that was there before the wrapper, by domain.
@@ -81,7 +81,7 @@ unsafe extern "C" fn malloc<const DOMAIN: usize>(_: Pointer, size: usize) -> Poi
     };
     let block = original!(DOMAIN, malloc: Malloc, size);
     drop(inside);
-    recorder::allocated(thread, block, size, const { door(DOMAIN) });
+    recorder::allocated(thread, block, size, const { domain(DOMAIN) });
     block
 }
 
@@ -92,7 +92,7 @@ unsafe extern "C" fn calloc<const DOMAIN: usize>(_: Pointer, count: usize, size:
     };
     let block = original!(DOMAIN, calloc: Calloc, count, size);
     drop(inside);
-    recorder::allocated(thread, block, count.wrapping_mul(size), const { door(DOMAIN) });
+    recorder::allocated(thread, block, count.wrapping_mul(size), const { domain(DOMAIN) });
     block
 }
 
@@ -100,7 +100,7 @@ unsafe extern "C" fn realloc<const DOMAIN: usize>(_: Pointer, block: Pointer, si
     recorder::reallocated(
         block,
         size,
-        const { door(DOMAIN) },
+        const { domain(DOMAIN) },
         || original!(DOMAIN, realloc: Realloc, block, size),
     )
 }

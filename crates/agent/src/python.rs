@@ -2,7 +2,7 @@
 //!
 //! Nothing is linked: every function is looked up by name, so the agent loads into any program.
 
-mod found;
+mod symbols;
 
 use deadweight_cpython::frame::{RawFrame, Walk};
 use deadweight_cpython::heap::lists::{self, LongLived};
@@ -11,9 +11,9 @@ use deadweight_cpython::runtime::Runtime;
 use deadweight_cpython::type_object::{self, KnownType};
 use deadweight_cpython::{Layout, Memory, Version, frame, is_plausible, layout_for};
 
-pub use self::found::{Allocator, ArenaAllocator, ExitFunctions, Functions, MethodDefinition};
+pub use self::symbols::{Allocator, ArenaAllocator, ExitFunctions, Functions, MethodDefinition};
 
-use self::found::Symbols;
+use self::symbols::Symbols;
 use crate::thread::Thread;
 
 /// The memory of the interpreter in this process, by plain loads. Only for what is there for certain: data of the
@@ -41,9 +41,9 @@ impl Memory for OwnMemory {
 /// Why there are no Python stacks, as a sentence for the report.
 pub type Reason = &'static str;
 
-/// What is known of an interpreter's insides once they are checked.
+/// What is known of the interpreter's own data once its layout is checked.
 #[derive(Clone, Copy)]
-pub struct Insides {
+pub struct InterpreterState {
     /// Offsets.
     pub layout: &'static Layout,
     runtime: Runtime,
@@ -70,7 +70,7 @@ pub struct Python {
 impl Python {
     /// Finds an interpreter among the loaded libraries; it need not be initialised.
     pub fn find() -> Option<Python> {
-        let found = found::find()?;
+        let found = symbols::find()?;
         Some(Python {
             functions: found.functions,
             exit: found.exit,
@@ -88,8 +88,8 @@ impl Python {
             | 0xf0
     }
 
-    /// Checks the interpreter's insides as far as that can be done without running it.
-    pub fn check(&self) -> Result<Insides, Reason> {
+    /// Checks the layout of the interpreter's own data as far as that can be done without running it.
+    pub fn check(&self) -> Result<InterpreterState, Reason> {
         if self.is_free_threaded {
             return Err("this is a free-threaded build of Python, which deadweight does not know yet");
         }
@@ -112,7 +112,7 @@ impl Python {
         let other = "this build of Python has another runtime layout than its version says";
         let interpreters = Interpreters::locate(&OwnMemory, layout, runtime).map_err(|_| other)?;
         let runtime = Runtime::locate(&OwnMemory, layout, runtime).map_err(|_| other)?;
-        Ok(Insides {
+        Ok(InterpreterState {
             known: self.symbols.known,
             interpreters,
             layout,
@@ -162,7 +162,7 @@ pub enum ThreadView {
     Frames(Walk),
 }
 
-impl Insides {
+impl InterpreterState {
     /// What the main interpreter's collector counts, if that can be known. The calling thread must have the GIL, so that no
     /// interpreter goes meanwhile.
     pub fn long_lived(&self) -> Option<LongLived> {

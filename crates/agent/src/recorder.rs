@@ -1,14 +1,14 @@
 //! From a hook to an event: what is recorded, when, and under which lock.
 //!
 //! The fast paths (`hooks.rs`) cost a few nanoseconds and take no lock. All else is here behind `AGENT`'s lock, entered
-//! only with an [`InHook`]; `pending.rs` has what Python runs for us at safe points, `life.rs` the process's beginning,
+//! only with an [`InHook`]; `pending.rs` has what Python runs for us at safe points, `lifecycle.rs` the process's beginning,
 //! forks and end.
 
-mod entering;
 mod hooks;
-mod life;
+mod lifecycle;
 mod pending;
-mod taking;
+mod region;
+mod snapshot;
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
@@ -24,7 +24,7 @@ use crate::os;
 use crate::output::Output;
 use crate::path::Path;
 use crate::pymem;
-use crate::python::{Insides, Python, Reason, ThreadView};
+use crate::python::{InterpreterState, Python, Reason, ThreadView};
 use crate::regions::Regions;
 use crate::sampler::Sampler;
 use crate::snapshot::{Limit, Snapshots};
@@ -32,16 +32,16 @@ use crate::stacks::{Stacks, fixed};
 use crate::table::Table;
 use crate::thread::{InHook, Thread};
 
-pub use entering::{begin_regions, enter_region, leave_region};
 pub use hooks::{allocated, arena_mapped, arena_unmapped, freed, mapped, reallocated, remapped, unmapped};
-pub use life::finish_at_once;
+pub use lifecycle::finish_at_once;
 #[cfg_attr(
     test,
     expect(unused_imports, reason = "used by the library's constructor and destructor")
 )]
-pub use life::{finish, start};
+pub use lifecycle::{finish, start};
 pub use pending::{last_snapshot, note_memory_error, snapshot_now};
-pub use taking::Taking;
+pub use region::{begin_regions, enter_region, leave_region};
+pub use snapshot::SnapshotOutcome;
 
 /// Where the agent is in its life:
 ///
@@ -77,7 +77,7 @@ struct Recorder {
     config: Config,
     sampler: Sampler,
     python: Option<Python>,
-    insides: Option<Insides>,
+    interpreter: Option<InterpreterState>,
     stack_state: StackState,
     output: Output,
     stacks: Stacks,
@@ -100,8 +100,8 @@ pub struct LiveBlock {
     pub size: u64,
     /// By whom.
     pub stack: StackId,
-    /// Through which door.
-    pub door: Allocator,
+    /// Through which domain.
+    pub domain: Allocator,
 }
 
 /// In an exact run only snapshots ask for the live blocks, and only those of at least this size are kept: the small
@@ -205,7 +205,7 @@ impl Recorder {
             config: Config::NONE,
             sampler: Sampler { interval: 1, always: 1 },
             python: None,
-            insides: None,
+            interpreter: None,
             stack_state: StackState::Off,
             output: Output::new(),
             stacks: Stacks::new(),
@@ -263,8 +263,8 @@ impl Recorder {
 
     fn check_python(&mut self) {
         match self.python.map(|python| python.check()) {
-            Some(Ok(insides)) => {
-                self.insides = Some(insides);
+            Some(Ok(interpreter)) => {
+                self.interpreter = Some(interpreter);
                 self.stack_state = StackState::Untested { asked: false };
             }
             Some(Err(reason)) => self.stacks_off(reason),
@@ -318,18 +318,18 @@ impl Recorder {
     }
 
     #[inline]
-    fn record(&mut self, thread: &Thread, address: u64, size: u64, door: Allocator) {
+    fn record(&mut self, thread: &Thread, address: u64, size: u64, domain: Allocator) {
         let stack = self.current_stack(thread);
         self.output.clock();
         self.mark_region(thread);
         if let Some(writer) = self.output.writer(0) {
-            writer.alloc(Addr(address), size, stack, door);
+            writer.alloc(Addr(address), size, stack, domain);
         }
         if !self.config.exact || (self.config.snapshots && size >= EXACT_LIVE_BYTES) {
             if self.live.get(address).is_none() {
                 filter::add(address);
             }
-            if self.live.insert(address, LiveBlock { size, stack, door }).is_err() {
+            if self.live.insert(address, LiveBlock { size, stack, domain }).is_err() {
                 self.output.stop(State::NoMemory);
             }
         }
@@ -367,7 +367,7 @@ impl Recorder {
     /// Housekeeping after each event: rare work, by turns.
     #[inline]
     fn after_event(&mut self) {
-        if !self.python_ends && self.insides.is_some_and(|insides| insides.is_finalizing()) {
+        if !self.python_ends && self.interpreter.is_some_and(|interpreter| interpreter.is_finalizing()) {
             self.note_python_ends(false);
         }
         self.turns = self.turns.wrapping_add(1);
@@ -384,8 +384,8 @@ impl Recorder {
         } else if self.output.is_asked() && self.snapshots.may_ask() {
             self.ask_for_snapshot(Cause::Asked);
         } else if self.config.snapshots {
-            let (python, insides) = (self.python.as_ref(), self.insides.as_ref());
-            let long_lived = || python?.has_gil().then(|| insides?.long_lived())?;
+            let (python, interpreter) = (self.python.as_ref(), self.interpreter.as_ref());
+            let long_lived = || python?.has_gil().then(|| interpreter?.long_lived())?;
             if self.snapshots.is_due(limit(&self.config), long_lived) {
                 self.ask_for_snapshot(Cause::Growth);
             }
@@ -433,10 +433,10 @@ impl Recorder {
             }
             StackState::On { .. } => {}
         }
-        let (Some(python), Some(insides)) = (&self.python, &self.insides) else {
+        let (Some(python), Some(interpreter)) = (&self.python, &self.interpreter) else {
             return fixed::STACKS_OFF;
         };
-        match insides.walk(python, thread, self.stacks.frames()) {
+        match interpreter.walk(python, thread, self.stacks.frames()) {
             ThreadView::Native => self.native_stack(thread),
             ThreadView::NoFrame => fixed::INTERPRETER,
             ThreadView::Frames(walk) => {
@@ -449,7 +449,7 @@ impl Recorder {
                 {
                     self.ask_for_self_test();
                 }
-                let layout = self.insides.map(|insides| insides.layout);
+                let layout = self.interpreter.map(|interpreter| interpreter.layout);
                 let mut defining = Defining {
                     catalogue: &mut self.catalogue,
                     output: &mut self.output,

@@ -143,7 +143,7 @@ pub struct Begun {
 }
 
 /// What a clone for a snapshot came to.
-pub enum Taken {
+pub enum Forked {
     /// This is the child, which writes the heap down.
     Child(Begun),
     /// This is the program, and it goes on; the child has that process id.
@@ -411,7 +411,7 @@ impl Snapshots {
     /// # Safety
     /// The calling thread holds the GIL at a point where the heap is sound, and is inside the agent. The child may
     /// only read memory, make system calls, and end.
-    pub unsafe fn take(&mut self, destination: &Destination, cause: Cause) -> Result<Taken, Refused> {
+    pub unsafe fn fork(&mut self, destination: &Destination, cause: Cause) -> Result<Forked, Refused> {
         let resident = os::resident_bytes();
         let Some(lock) = a_turn(destination.folder) else {
             self.not_before = os::now_nanos().saturating_add(BUSY_NANOS);
@@ -428,7 +428,7 @@ impl Snapshots {
                 // SAFETY: this is the clone; `on_fault` goes back to a guarded call or ends the process.
                 unsafe { os::become_expendable(WATCHDOG_SECONDS, &lock, child::on_fault) };
                 lock.keep();
-                Ok(Taken::Child(Begun {
+                Ok(Forked::Child(Begun {
                     number,
                     began,
                     program,
@@ -446,7 +446,7 @@ impl Snapshots {
                     resident,
                     stem: numbered(destination.stem, number),
                 });
-                Ok(Taken::Parent(child))
+                Ok(Forked::Parent(child))
             }
         }
     }

@@ -15,14 +15,14 @@ type Pointer = *mut c_void;
 
 /// A block was born through a hook.
 #[inline(always)]
-pub fn allocated(thread: &'static Thread, block: Pointer, size: usize, door: Allocator) {
+pub fn allocated(thread: &'static Thread, block: Pointer, size: usize, domain: Allocator) {
     if thread.is_inside() {
         return;
     }
     let left = thread.countdown.get().wrapping_sub(size as i64);
     thread.countdown.set(left);
     if left < 0 {
-        slow_allocated(thread, block, size, (door, true));
+        slow_allocated(thread, block, size, (domain, true));
     }
 }
 
@@ -37,7 +37,7 @@ pub fn freed(block: Pointer, real: impl FnOnce()) {
 
 /// A block changes its size; `real` does it.
 #[inline(always)]
-pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOnce() -> Pointer) -> Pointer {
+pub fn reallocated(block: Pointer, size: usize, domain: Allocator, real: impl FnOnce() -> Pointer) -> Pointer {
     let thread = Thread::current();
     if thread.is_inside() {
         let new = real();
@@ -48,7 +48,7 @@ pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOn
         return new;
     }
     if !block.is_null() && filter::is_asked_for(block as u64) {
-        return known_reallocated(thread, block, size, door, real);
+        return known_reallocated(thread, block, size, domain, real);
     }
     let inside = thread.enter_allocator();
     let new = real();
@@ -57,7 +57,7 @@ pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOn
         let left = thread.countdown.get().wrapping_sub(size as i64);
         thread.countdown.set(left);
         if left < 0 {
-            slow_allocated(thread, new, size, (door, false));
+            slow_allocated(thread, new, size, (domain, false));
         }
     }
     new
@@ -65,10 +65,10 @@ pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOn
 
 // ---- slow paths ---------------------------------------------------------------------------------
 
-/// The door, and whether the block is new: the owner of one that was moved does not know yet.
+/// The domain, and whether the block is new: the owner of one that was moved does not know yet.
 #[cold]
 #[inline(never)]
-fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, (door, is_new_block): (Allocator, bool)) {
+fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, (domain, is_new_block): (Allocator, bool)) {
     let Some(inside) = thread.enter() else { return };
     let Some((mut agent, is_new)) = enter_recording(thread, &inside) else {
         return;
@@ -80,8 +80,8 @@ fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, (door, i
         agent.takes_part(thread, size)
     };
     if takes_part && !block.is_null() {
-        agent.record(thread, block as u64, size as u64, door);
-        if is_new_block && door == Allocator::PyObject {
+        agent.record(thread, block as u64, size as u64, domain);
+        if is_new_block && domain == Allocator::PyObject {
             agent.take_overdue(thread);
         }
     }
@@ -117,14 +117,14 @@ fn known_reallocated(
     thread: &'static Thread,
     block: Pointer,
     size: usize,
-    door: Allocator,
+    domain: Allocator,
     real: impl FnOnce() -> Pointer,
 ) -> Pointer {
     let mut real = Some(real);
     let mut call = || real.take().map_or(core::ptr::null_mut(), |real| real());
     // Python's own allocators are called with the GIL, so the old address is given to nobody before the events are
     // written; and they may take locks of their own.
-    let done = door.is_python().then(|| {
+    let done = domain.is_python().then(|| {
         let _inside = thread.enter_allocator();
         call()
     });
@@ -137,11 +137,11 @@ fn known_reallocated(
     // Otherwise with the lock held: another thread may be given the old address at once, and its event must come
     // later.
     let new = done.unwrap_or_else(call);
-    if !new.is_null() || (size == 0 && door == Allocator::Malloc) {
+    if !new.is_null() || (size == 0 && domain == Allocator::Malloc) {
         agent.record_free(thread, block as u64);
     }
     if !new.is_null() && agent.counts_down(thread, size) {
-        agent.record(thread, new as u64, size as u64, door);
+        agent.record(thread, new as u64, size as u64, domain);
     }
     new
 }

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 
 use deadweight_capture::Cause;
 
-use super::taking::Taking;
+use super::snapshot::SnapshotOutcome;
 use super::{ON, STATE, StackState, WITH_SNAPSHOTS, recording};
 use crate::thread::Thread;
 use crate::{at_exit, os, pymem};
@@ -17,10 +17,10 @@ pub unsafe extern "C" fn self_test(_: Pointer) -> c_int {
     let thread = Thread::current();
     if let Some(inside) = thread.enter()
         && let Some(mut agent) = recording(thread, &inside)
-        && let (Some(python), Some(insides)) = (agent.python, agent.insides)
+        && let (Some(python), Some(interpreter)) = (agent.python, agent.interpreter)
     {
         // SAFETY: a pending call holds the GIL at a safe point.
-        let outcome = unsafe { insides.self_test(&python, thread, agent.stacks.frames()) };
+        let outcome = unsafe { interpreter.self_test(&python, thread, agent.stacks.frames()) };
         agent.tested(outcome);
     }
     0
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn due_snapshot(_: Pointer) -> c_int {
 
 /// Takes a snapshot in a thread that has the GIL, at a point where the heap is sound: in a pending call, in an exit
 /// function, in `_exit` or `deadweight.snapshot()` called from Python code.
-pub fn snapshot_now(cause: Cause, label: &[u8]) -> Taking {
+pub fn snapshot_now(cause: Cause, label: &[u8]) -> SnapshotOutcome {
     let thread = Thread::current();
     if (cause.is_wanted() || WITH_SNAPSHOTS.load(Ordering::Relaxed))
         && STATE.load(Ordering::Acquire) == ON
@@ -57,17 +57,17 @@ pub fn snapshot_now(cause: Cause, label: &[u8]) -> Taking {
         && agent.python.is_some_and(|python| python.has_gil())
     {
         if cause == Cause::Called
-            && let (Some(python), Some(insides)) = (agent.python, agent.insides)
+            && let (Some(python), Some(interpreter)) = (agent.python, agent.interpreter)
             && let StackState::Untested { .. } = agent.stack_state
         {
             // SAFETY: the thread has the GIL (checked above) and was called from Python code.
-            let outcome = unsafe { insides.self_test(&python, thread, agent.stacks.frames()) };
+            let outcome = unsafe { interpreter.self_test(&python, thread, agent.stacks.frames()) };
             agent.tested(outcome);
         }
         // SAFETY: see above.
         return unsafe { agent.take_snapshot(cause, label) };
     }
-    Taking::Never
+    SnapshotOutcome::Never
 }
 
 /// Takes the last snapshot, when Python's exit functions run. Waits a while for the one before it to be written, and for
@@ -77,7 +77,7 @@ pub fn last_snapshot() {
         let began = os::now_nanos();
         note_end();
         await_writer(began);
-        if snapshot_now(Cause::End, b"") == Taking::Taken {
+        if snapshot_now(Cause::End, b"") == SnapshotOutcome::Taken {
             await_writer(began);
         }
     }

@@ -20,7 +20,7 @@ impl Walker<'_> {
     pub(super) fn list_blocks(&mut self, live: &Table<u64, LiveBlock>) -> Result<(), Stopped> {
         let mut outcome = Ok(());
         live.each(|addr, block| {
-            if outcome.is_ok() && !block.door.is_python() {
+            if outcome.is_ok() && !block.domain.is_python() {
                 let block = Block {
                     addr,
                     size: block.size,
@@ -124,10 +124,10 @@ impl Walker<'_> {
             if !writer.has_room() {
                 return Err(deadweight_capture::write::Full);
             }
-            writer.alloc(Addr(addr), block.size, block.stack, block.door);
+            writer.alloc(Addr(addr), block.size, block.stack, block.domain);
             Ok(())
         })?;
-        if matches!(block.door, Allocator::Malloc | Allocator::Aligned) && *searched < MAX_SEARCHED {
+        if matches!(block.domain, Allocator::Malloc | Allocator::Aligned) && *searched < MAX_SEARCHED {
             let known = self.blocks.as_slice().binary_search_by_key(&addr, |block| block.addr);
             let bytes = known
                 .ok()

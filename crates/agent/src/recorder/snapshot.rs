@@ -5,12 +5,12 @@ use deadweight_cpython::heap::lists;
 
 use super::{Recorder, StackState, limit, pending};
 use crate::python::OwnMemory;
-use crate::snapshot::{Refused, Taken, child};
+use crate::snapshot::{Forked, Refused, child};
 use crate::thread::Thread;
 
 /// What came of the wish for a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Taking {
+pub enum SnapshotOutcome {
     /// It is being written.
     Taken,
     /// Not now: another one is still being written, or the collector runs.
@@ -57,37 +57,39 @@ impl Recorder {
     ///
     /// # Safety
     /// The calling thread holds the GIL at a point where the heap is sound.
-    pub(super) unsafe fn take_snapshot(&mut self, cause: Cause, label: &[u8]) -> Taking {
+    pub(super) unsafe fn take_snapshot(&mut self, cause: Cause, label: &[u8]) -> SnapshotOutcome {
         // A request may have been taken back by now.
         let is_void = cause == Cause::Asked && !self.output.is_asked();
         if is_void || !(self.config.snapshots || cause.is_wanted()) {
-            return Taking::Never;
+            return SnapshotOutcome::Never;
         }
-        let (Some(insides), StackState::On { .. }) = (self.insides, self.stack_state) else {
-            return Taking::Never;
+        let (Some(interpreter), StackState::On { .. }) = (self.interpreter, self.stack_state) else {
+            return SnapshotOutcome::Never;
         };
-        let main = insides.interpreters.main(&OwnMemory);
-        if main.is_none_or(|main| lists::is_collecting(&OwnMemory, insides.layout, insides.interpreters.gc(main))) {
+        let main = interpreter.interpreters.main(&OwnMemory);
+        if main
+            .is_none_or(|main| lists::is_collecting(&OwnMemory, interpreter.layout, interpreter.interpreters.gc(main)))
+        {
             // A finalizer that asks is called by the collector: it would wait for itself.
             return if cause == Cause::Called {
-                Taking::Never
+                SnapshotOutcome::Never
             } else {
-                Taking::Later
+                SnapshotOutcome::Later
             };
         }
-        if cause == Cause::Growth && self.snapshots.is_too_late(insides.long_lived()) {
-            return Taking::Later;
+        if cause == Cause::Growth && self.snapshots.is_too_late(interpreter.long_lived()) {
+            return SnapshotOutcome::Later;
         }
         let number = self.snapshots.next_number();
         let Some(destination) = self.output.snapshot_destination() else {
-            return Taking::Never;
+            return SnapshotOutcome::Never;
         };
         match self.snapshots.refusal(cause) {
             None => {}
             Some(refused) => return self.refuse(cause, refused),
         }
         if cause == Cause::End && !self.snapshots.differs_at_end() {
-            return Taking::Never;
+            return SnapshotOutcome::Never;
         }
         if self.config.exact && !self.config.snapshots && number == 0 {
             self.note(&[b"the run was started with --no-snapshots: native memory is missing in its heap snapshots"]);
@@ -95,39 +97,39 @@ impl Recorder {
         self.output.clock_now();
         let _ = self.output.define(0, |writer| writer.snapshot(number));
         // SAFETY: by the caller's promise; the child only runs `child::run`.
-        match unsafe { self.snapshots.take(&destination, cause) } {
-            Ok(Taken::Child(begun)) => child::run(&child::Job {
+        match unsafe { self.snapshots.fork(&destination, cause) } {
+            Ok(Forked::Child(begun)) => child::run(&child::Job {
                 cause,
                 label,
                 wanted: self.snapshots.wanted(),
-                layout: insides.layout,
-                known: &insides.known,
-                interpreters: &insides.interpreters,
+                layout: interpreter.layout,
+                known: &interpreter.known,
+                interpreters: &interpreter.interpreters,
                 live: &self.live,
                 destination,
                 limit: limit(&self.config),
                 begun,
             }),
-            Ok(Taken::Parent(writer)) => {
+            Ok(Forked::Parent(writer)) => {
                 self.output.set_snapshot_writer(writer);
                 if cause == Cause::Asked {
                     self.output.answer(number.saturating_add(1));
                 }
-                Taking::Taken
+                SnapshotOutcome::Taken
             }
             Err(refused) => self.refuse(cause, refused),
         }
     }
 
-    fn refuse(&mut self, cause: Cause, refused: Refused) -> Taking {
+    fn refuse(&mut self, cause: Cause, refused: Refused) -> SnapshotOutcome {
         let answer = match refused {
-            Refused::Busy => return Taking::Later,
+            Refused::Busy => return SnapshotOutcome::Later,
             Refused::NoProcess => wire::ANSWER_NO_PROCESS,
-            Refused::Tiny => return Taking::Never,
+            Refused::Tiny => return SnapshotOutcome::Never,
         };
         if cause == Cause::Asked {
             self.output.answer(answer);
         }
-        Taking::Never
+        SnapshotOutcome::Never
     }
 }

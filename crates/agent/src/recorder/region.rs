@@ -9,12 +9,12 @@ use crate::thread::Thread;
 /// thread. Whether tasks can be told apart; else regions are known by thread.
 pub fn begin_regions(variable: u64, value: u64) -> bool {
     with_recording(|agent, thread| {
-        let (Some(python), Some(insides)) = (agent.python, agent.insides) else {
+        let (Some(python), Some(interpreter)) = (agent.python, agent.interpreter) else {
             agent.regions.in_use = true;
             return false;
         };
-        let state = insides.own_state(&python, thread);
-        let known = state.is_some_and(|state| agent.regions.begin(insides.layout, state, variable, value));
+        let state = interpreter.own_state(&python, thread);
+        let known = state.is_some_and(|state| agent.regions.begin(interpreter.layout, state, variable, value));
         agent.regions.in_use = true;
         if !known {
             agent.note(&[b"regions are told apart by thread only: tasks of asyncio in one thread are taken together"]);
@@ -61,8 +61,8 @@ impl Recorder {
     fn set_region(&self, thread: &Thread, region: u32) {
         let state = self
             .python
-            .zip(self.insides)
-            .and_then(|(python, insides)| insides.own_state(&python, thread));
+            .zip(self.interpreter)
+            .and_then(|(python, interpreter)| interpreter.own_state(&python, thread));
         self.regions.set(thread, state, region);
     }
 
@@ -76,10 +76,10 @@ impl Recorder {
 
     #[inline(never)]
     fn mark_changed_region(&mut self, thread: &Thread) {
-        let region = match (&self.python, &self.insides) {
-            (Some(python), Some(insides)) => {
-                let state = insides.own_state(python, thread);
-                self.regions.current(insides.layout, thread, state)
+        let region = match (&self.python, &self.interpreter) {
+            (Some(python), Some(interpreter)) => {
+                let state = interpreter.own_state(python, thread);
+                self.regions.current(interpreter.layout, thread, state)
             }
             _ => thread.region.get(),
         };
