@@ -6,28 +6,22 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::python::{ExitFunctions, MethodDefinition};
-use crate::recorder;
 
 type Pointer = *mut c_void;
 
 static NONE: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 static TAKE_REFERENCE: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
-static DEFINITION: MethodDefinition = MethodDefinition {
-    name: c"deadweight_snapshot".as_ptr(),
-    function: snapshot,
-    flags: 4,
-    documentation: c"Takes deadweight's last snapshot of the heap.".as_ptr(),
-};
-
-unsafe extern "C" fn snapshot(_: Pointer, _: Pointer) -> Pointer {
-    recorder::note_memory_error();
-    recorder::last_snapshot();
+/// `None`, with a reference for the caller.
+///
+/// # Safety
+/// The calling thread has the GIL, and [`register`] has run.
+pub unsafe fn none() -> Pointer {
     let none = NONE.load(Ordering::Relaxed);
     let take = TAKE_REFERENCE.load(Ordering::Relaxed);
-    // SAFETY: `register` stored the address of `Py_IncRef` before Python could call this.
+    // SAFETY: `register` has stored the address of `Py_IncRef`.
     let take = unsafe { core::mem::transmute::<Pointer, unsafe extern "C" fn(Pointer)>(take) };
-    // SAFETY: an exit function is called with the GIL; `None` is always there.
+    // SAFETY: the GIL is held; `None` is always there.
     unsafe { take(none) };
     none
 }
@@ -122,18 +116,18 @@ impl<'a> Calls<'a> {
         self.owned(unsafe { (self.functions.call)(callable.object, argument, null_mut::<c_void>()) })
     }
 
-    /// The exit function as an object of Python's.
-    fn exit_function(self) -> Option<Reference<'a>> {
-        // SAFETY: `DEFINITION` is static; the GIL is held.
-        self.owned(unsafe { (self.functions.new_function)(&DEFINITION, null_mut(), null_mut()) })
+    /// A function of C's as an object of Python's.
+    fn function(self, definition: &'static MethodDefinition) -> Option<Reference<'a>> {
+        // SAFETY: the definition stays for ever; the GIL is held.
+        self.owned(unsafe { (self.functions.new_function)(definition, null_mut(), null_mut()) })
     }
 }
 
-/// Registers the exit function, once. `minor` is 9 for Python 3.9.
+/// Registers an exit function, once. `minor` is 9 for Python 3.9.
 ///
 /// # Safety
 /// The calling thread holds the GIL at a safe point.
-pub unsafe fn register(functions: &ExitFunctions, minor: u8) {
+pub unsafe fn register(functions: &ExitFunctions, minor: u8, function: &'static MethodDefinition) {
     if NONE.load(Ordering::Relaxed) == functions.none.cast() {
         return;
     }
@@ -145,7 +139,7 @@ pub unsafe fn register(functions: &ExitFunctions, minor: u8) {
     unsafe { (functions.fetch_exception)(&mut kind, &mut value, &mut traceback) };
     // SAFETY: by the caller's promise; it is used before this function returns.
     let calls = unsafe { Calls::new(functions, minor) };
-    if register_with(calls).is_none() {
+    if register_with(calls, function).is_none() {
         // Look again at the next snapshot.
         NONE.store(null_mut(), Ordering::Relaxed);
     }
@@ -153,9 +147,9 @@ pub unsafe fn register(functions: &ExitFunctions, minor: u8) {
     unsafe { (functions.restore_exception)(kind, value, traceback) };
 }
 
-fn register_with(calls: Calls<'_>) -> Option<()> {
+fn register_with(calls: Calls<'_>, function: &'static MethodDefinition) -> Option<()> {
     let register = calls.attribute(&module(calls)?, c"register")?;
-    calls.call(&register, Some(&calls.exit_function()?)).map(drop)
+    calls.call(&register, Some(&calls.function(function)?)).map(drop)
 }
 
 /// The module `atexit`: the program's, or one of our own. From 3.10 on all such modules register with the interpreter; before,

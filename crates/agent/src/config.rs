@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use crate::os;
 use crate::path::Path;
 
 /// The launcher's wishes.
@@ -20,9 +21,9 @@ pub struct Config {
     /// Whether heap snapshots are taken.
     pub snapshots: bool,
     /// The memory limit that applies to the run, bytes; 0 if there is none.
-    pub limit: u64,
+    limit_bytes: u64,
     /// The file in which the kernel counts what is used of it (`memory.stat` of the control group).
-    pub limit_statistics: Path,
+    limit_statistics: Path,
     /// Seed of the random numbers for repeatable tests, or 0.
     pub seed: u64,
 }
@@ -36,7 +37,7 @@ impl Config {
         max_size: 256 << 20,
         supervisor: 0,
         snapshots: false,
-        limit: 0,
+        limit_bytes: 0,
         limit_statistics: Path::EMPTY,
         seed: 0,
     };
@@ -56,7 +57,7 @@ impl Config {
             max_size: number(c"DEADWEIGHT_MAX_SIZE", Config::NONE.max_size),
             supervisor: number(c"DEADWEIGHT_PARENT", 0) as u32,
             snapshots: variable(c"DEADWEIGHT_SNAPSHOTS").is_some_and(|wish| wish == c"1"),
-            limit: if limit_statistics.is_whole() {
+            limit_bytes: if limit_statistics.is_whole() {
                 number(c"DEADWEIGHT_LIMIT", 0)
             } else {
                 0
@@ -64,6 +65,16 @@ impl Config {
             limit_statistics,
             seed: number(c"DEADWEIGHT_SEED", 0),
         })
+    }
+}
+
+impl Config {
+    /// The memory limit that applies to the run.
+    pub fn limit(&self) -> Limit<'_> {
+        Limit {
+            bytes: self.limit_bytes,
+            statistics: &self.limit_statistics,
+        }
     }
 }
 
@@ -76,4 +87,20 @@ fn variable(name: &CStr) -> Option<&'static CStr> {
 
 fn parse(text: &CStr) -> Option<u64> {
     core::str::from_utf8(text.to_bytes()).ok()?.parse().ok()
+}
+
+/// The memory limit that applies to the run, and the file in which the kernel counts its use.
+#[derive(Clone, Copy)]
+pub struct Limit<'a> {
+    /// Bytes; 0 if there is none.
+    pub bytes: u64,
+    /// The file.
+    pub statistics: &'a Path,
+}
+
+impl Limit<'_> {
+    /// What processes have left of it, bytes: the kernel takes the page cache's part when they need it.
+    pub fn left(&self) -> Option<u64> {
+        (self.bytes > 0).then(|| self.bytes.saturating_sub(os::charged_bytes(self.statistics)))
+    }
 }

@@ -35,6 +35,7 @@ mod config;
 pub mod exports;
 mod filter;
 mod list;
+mod live_block;
 mod lock;
 mod memory;
 #[cfg(test)]
@@ -63,7 +64,7 @@ mod life {
     /// Runs when the dynamic linker has loaded the program, before `main` and before any thread.
     extern "C" fn constructor() {
         crate::real::look_all_up();
-        crate::recorder::start();
+        crate::recorder::start(&crate::pymem::WRAPPERS);
     }
 
     /// Runs at an orderly end, after `main` and its exit handlers.

@@ -8,7 +8,6 @@ use crate::config::Config;
 use crate::os::{self, Errno};
 use crate::path::Path;
 use crate::segment::Segment;
-use crate::snapshot::Destination;
 
 /// The first segment of a process is small: many processes live only for a moment.
 const FIRST_SEGMENT_BYTES: usize = 256 << 10;
@@ -34,6 +33,17 @@ pub struct Output {
     requests: Requests,
     snapshot_writer: u32,
     last_ticks: u64,
+}
+
+/// Where a snapshot of this process goes.
+#[derive(Clone, Copy)]
+pub struct Destination {
+    /// The folder.
+    pub folder: Path,
+    /// The folder and `/PID.INCARNATION.`
+    pub stem: Path,
+    /// As in the process's own segments.
+    pub info: SegmentInfo,
 }
 
 impl Output {

@@ -2,6 +2,7 @@
 //!
 //! Nothing is linked: every function is looked up by name, so the agent loads into any program.
 
+pub mod allocators;
 mod symbols;
 
 use deadweight_cpython::frame::{RawFrame, Walk};

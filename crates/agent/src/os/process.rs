@@ -1,7 +1,7 @@
 //! Processes: a copy of this one that nobody waits for, and what the kernel says of it and of the program.
 
-use super::{Errno, check, close, open_to_read, read_file, usage_of_self};
-use crate::arch::syscall;
+use super::{Errno, check, close, exit_group, open_to_read, read_file, usage_of_self};
+use crate::arch::{self, syscall};
 use crate::path::Path;
 
 /// What a raw clone returned.
@@ -189,17 +189,13 @@ fn close_range(first: usize, last: usize) -> bool {
 }
 
 /// Makes this process one that nobody misses: killed first when memory is short, killed by an alarm after `seconds`,
-/// with no file open but the one that `lock` locks, and with default signal handling but for faults, which go to `on_fault`, and for what a terminal
-/// sends to everybody when it interrupts the program or goes away.
+/// with no file open but the one that `lock` locks, and with default signal handling but for faults, which end a guarded call
+/// ([`arch::guarded_call`]) or the process, and for what a terminal sends to everybody when it interrupts the program or goes
+/// away.
 ///
 /// # Safety
-/// This is the child of [`clone_silently`]: nothing of the program depends on its files and signals. `on_fault` may be called
-/// at any load that faults.
-pub unsafe fn become_expendable(
-    seconds: usize,
-    lock: &FileLock,
-    on_fault: extern "C" fn(i32, *mut libc::siginfo_t, *mut core::ffi::c_void),
-) {
+/// This is the child of [`clone_silently`]: nothing of the program depends on its files and signals.
+pub unsafe fn become_expendable(seconds: usize, lock: &FileLock) {
     close_all_but(lock);
     write_file(b"/proc/self/oom_score_adj\0", b"1000");
     for signal in 1..=64 {
@@ -219,6 +215,14 @@ pub unsafe fn become_expendable(
     block_signals(0);
     // SAFETY: only sets a timer, whose signal has its default action.
     unsafe { syscall(libc::SYS_alarm, [seconds, 0, 0, 0, 0, 0]) };
+}
+
+/// The handler of SIGSEGV and SIGBUS in the clone.
+extern "C" fn on_fault(_: i32, _: *mut libc::siginfo_t, context: *mut core::ffi::c_void) {
+    // SAFETY: `context` is a signal handler's third argument.
+    if !unsafe { arch::resume_after_fault(context) } {
+        exit_group(2);
+    }
 }
 
 fn write_file(path: &[u8], text: &[u8]) {

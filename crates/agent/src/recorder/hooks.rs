@@ -5,7 +5,8 @@ use core::sync::atomic::Ordering;
 
 use deadweight_capture::{Addr, Allocator, MapKind, StackId};
 
-use super::{ON, Recorder, STATE, enter_recording, recording};
+use super::begin::{enter_recording, recording};
+use super::state::{ON, Recorder, STATE};
 use crate::filter;
 use crate::thread::Thread;
 

@@ -5,22 +5,26 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use deadweight_capture::Cause;
 
-use super::{
-    AGENT, INERT, NOT_BEGUN, ON, OURS, STATE, WAITING, WITH_SNAPSHOTS, go_inert, is_forked_child, ours, snapshot_now,
+use super::pending;
+use super::snapshot::snapshot_now;
+use super::state::{
+    AGENT, Callbacks, INERT, NOT_BEGUN, ON, OURS, STATE, WAITING, WITH_SNAPSHOTS, go_inert, is_forked_child, ours,
 };
 use crate::config::Config;
 use crate::os;
 use crate::python::Python;
+use crate::python::allocators::Wrappers;
 use crate::sampler::Sampler;
 use crate::thread::{InHook, Thread};
 
-/// The constructor's work: decides whether there is anything to do in this process.
-pub fn start() {
-    let begun = prepare();
+/// The constructor's work: decides whether there is anything to do in this process. `wrappers` are for Python's
+/// allocators.
+pub fn start(wrappers: &'static Wrappers) {
+    let begun = prepare(wrappers);
     STATE.store(if begun.is_some() { WAITING } else { INERT }, Ordering::Release);
 }
 
-fn prepare() -> Option<()> {
+fn prepare(wrappers: &'static Wrappers) -> Option<()> {
     let config = Config::from_environment()?;
     let python = Python::find()?;
     let page = os::map_private(4096)?;
@@ -36,6 +40,12 @@ fn prepare() -> Option<()> {
     agent.sampler = Sampler::new(config.interval);
     agent.config.interval = agent.sampler.interval;
     agent.python = Some(python);
+    agent.callbacks = Some(Callbacks {
+        wrappers,
+        self_test: pending::self_test,
+        due_snapshot: pending::due_snapshot,
+        keep_wrappers: pending::keep_wrappers,
+    });
     Some(())
 }
 

@@ -2,7 +2,8 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{ON, Recorder, STATE, recording};
+use super::begin::recording;
+use super::state::{ON, Recorder, STATE};
 use crate::thread::Thread;
 
 /// The program is about to enter its first region: `value` is what the context variable at `variable` holds in the calling
@@ -64,30 +65,5 @@ impl Recorder {
             .zip(self.interpreter)
             .and_then(|(python, interpreter)| interpreter.own_state(&python, thread));
         self.regions.set(thread, state, region);
-    }
-
-    /// Tells the capture which region the calling thread is in, if that is another one than at the last event.
-    #[inline(always)]
-    pub(super) fn mark_region(&mut self, thread: &Thread) {
-        if self.regions.in_use {
-            self.mark_changed_region(thread);
-        }
-    }
-
-    #[inline(never)]
-    fn mark_changed_region(&mut self, thread: &Thread) {
-        let region = match (&self.python, &self.interpreter) {
-            (Some(python), Some(interpreter)) => {
-                let state = interpreter.own_state(python, thread);
-                self.regions.current(interpreter.layout, thread, state)
-            }
-            _ => thread.region.get(),
-        };
-        if region != self.regions.marked
-            && let Some(writer) = self.output.writer(0)
-            && writer.region(region).is_ok()
-        {
-            self.regions.marked = region;
-        }
     }
 }

@@ -3,7 +3,10 @@
 use deadweight_capture::{Cause, wire};
 use deadweight_cpython::heap::lists;
 
-use super::{Recorder, StackState, limit, pending};
+use core::sync::atomic::Ordering;
+
+use super::begin::recording;
+use super::state::{ON, Recorder, STATE, StackState, WITH_SNAPSHOTS};
 use crate::python::OwnMemory;
 use crate::snapshot::{Forked, Refused, child};
 use crate::thread::Thread;
@@ -19,6 +22,30 @@ pub enum SnapshotOutcome {
     Never,
 }
 
+/// Takes a snapshot in a thread that has the GIL, at a point where the heap is sound: in a pending call, in an exit
+/// function, in `_exit` or `deadweight.snapshot()` called from Python code.
+pub fn snapshot_now(cause: Cause, label: &[u8]) -> SnapshotOutcome {
+    let thread = Thread::current();
+    if (cause.is_wanted() || WITH_SNAPSHOTS.load(Ordering::Relaxed))
+        && STATE.load(Ordering::Acquire) == ON
+        && let Some(inside) = thread.enter()
+        && let Some(mut agent) = recording(thread, &inside)
+        && agent.python.is_some_and(|python| python.has_gil())
+    {
+        if cause == Cause::Called
+            && let (Some(python), Some(interpreter)) = (agent.python, agent.interpreter)
+            && let StackState::Untested { .. } = agent.stack_state
+        {
+            // SAFETY: the thread has the GIL (checked above) and was called from Python code.
+            let outcome = unsafe { interpreter.self_test(&python, thread, agent.stacks.frames()) };
+            agent.tested(outcome);
+        }
+        // SAFETY: see above.
+        return unsafe { agent.take_snapshot(cause, label) };
+    }
+    SnapshotOutcome::Never
+}
+
 impl Recorder {
     #[cold]
     pub(super) fn ask_for_snapshot(&mut self, cause: Cause) {
@@ -28,14 +55,10 @@ impl Recorder {
         if !matches!(self.stack_state, StackState::On { .. }) {
             return;
         }
-        if let Some(python) = self.python {
-            let asked = self.snapshots.is_queued()
-                // SAFETY: may be called from any thread, with or without the GIL, once Python is initialised.
-                || unsafe { (python.functions.add_pending_call)(pending::due_snapshot, core::ptr::null_mut()) } == 0;
-            self.snapshots.set_asked(asked.then_some(cause));
-            if asked && cause == Cause::Asked {
-                self.output.notice();
-            }
+        let asked = self.snapshots.is_queued() || self.add_pending_call(|callbacks| callbacks.due_snapshot);
+        self.snapshots.set_asked(asked.then_some(cause));
+        if asked && cause == Cause::Asked {
+            self.output.notice();
         }
     }
 
@@ -107,7 +130,7 @@ impl Recorder {
                 interpreters: &interpreter.interpreters,
                 live: &self.live,
                 destination,
-                limit: limit(&self.config),
+                limit: self.config.limit(),
                 begun,
             }),
             Ok(Forked::Parent(writer)) => {

@@ -1,7 +1,7 @@
 //! The child of a snapshot: walks every object of the heap and writes the graph down.
 //!
 //! It has one thread, no handlers, no files, and the program's memory as it was. It may fault: what it reads belongs to
-//! extension modules too. A fault loses one object ([`arch::guarded_call`]), a hang ends by an alarm, and a crash costs
+//! extension modules too. A fault loses one object ([`crate::arch::guarded_call`]), a hang ends by an alarm, and a crash costs
 //! a snapshot.
 //!
 //! Every object is written with its named edges (read by layout) and with what its type's `tp_traverse` visits. An
@@ -16,7 +16,6 @@ mod native;
 mod objects;
 mod reached;
 
-use core::ffi::c_void;
 use core::ops::ControlFlow;
 
 use deadweight_capture::{Cause, EdgeLabel, RootKind, StringId};
@@ -28,14 +27,15 @@ use self::chunks::Chunks;
 use self::memory::ProgramMemory;
 use self::objects::KnownType;
 use self::reached::Reached;
+use super::fork::Begun;
 use super::parts::{self, Parts, Stopped};
-use super::{Begun, Destination, Limit, numbered};
-use crate::arch;
+use crate::config::Limit;
 use crate::list::List;
+use crate::live_block::LiveBlock;
 use crate::memory::NoMemory;
 use crate::os;
+use crate::output::Destination;
 use crate::path::Path;
-use crate::recorder::LiveBlock;
 use crate::table::Table;
 
 /// Objects that a snapshot may have.
@@ -85,11 +85,11 @@ pub struct Job<'a> {
 #[inline(never)]
 pub fn run(job: &Job<'_>) -> ! {
     let pause = os::now_nanos().saturating_sub(job.begun.began);
-    let stem = numbered(job.destination.stem, job.begun.number);
+    let stem = parts::numbered(job.destination.stem, job.begun.number);
     let written = write(job, stem, pause);
     match written {
         Ok(()) if job.cause.is_wanted() => {}
-        Ok(()) => super::remove_older(job.destination.stem, job.begun.number, job.wanted),
+        Ok(()) => parts::remove_older(job.destination.stem, job.begun.number, job.wanted),
         // Half a graph answers no question.
         Err(Stopped) => parts::remove(stem),
     }
@@ -107,14 +107,6 @@ fn write(job: &Job<'_>, stem: Path, pause: u64) -> Result<(), Stopped> {
         Err(Stopped) => unsafe { walker.let_go_of_objects() },
     }
     written
-}
-
-/// The handler of SIGSEGV and SIGBUS in the child.
-pub extern "C" fn on_fault(_: i32, _: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: `context` is a signal handler's third argument.
-    if !unsafe { arch::resume_after_fault(context) } {
-        os::exit_group(2);
-    }
 }
 
 #[derive(Clone, Copy)]

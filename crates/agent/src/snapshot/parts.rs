@@ -11,6 +11,9 @@ const FIRST_PART_BYTES: usize = 1 << 20;
 /// Small, because the pages of the open part are the child's to carry.
 const PART_BYTES: usize = 2 << 20;
 
+/// Automatic snapshots that are kept of a process; older ones are removed.
+const KEPT: u32 = 4;
+
 /// Where a snapshot goes.
 pub struct Parts {
     /// The capture's folder and `/PID.INCARNATION.NUMBER.`
@@ -106,4 +109,25 @@ pub fn remove(stem: Path) {
             break;
         }
     }
+}
+
+/// Removes snapshots before `number`, so that the last [`KEPT`] ones are left. Some numbers have no snapshot: their
+/// children gave up. Those that somebody wanted stay, and do not count.
+pub fn remove_older(stem: Path, number: u32, wanted: &[u32]) {
+    let mut kept = 1;
+    for old in (0..number).rev().filter(|old| wanted.binary_search(old).is_err()) {
+        let stem = numbered(stem, old);
+        if kept >= KEPT {
+            remove(stem);
+        } else if are_complete(stem) {
+            kept += 1;
+        }
+    }
+}
+
+/// The stem of a snapshot, of its process's one.
+pub fn numbered(mut stem: Path, number: u32) -> Path {
+    stem.push_number(number, 0);
+    stem.push(b".");
+    stem
 }

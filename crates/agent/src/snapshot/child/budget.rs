@@ -9,8 +9,8 @@
 use deadweight_capture::Cause;
 
 use crate::arch;
+use crate::config::Limit;
 use crate::os;
-use crate::snapshot::Limit;
 
 /// A child may have so much, however small the program is; and so much if somebody wanted it in particular.
 const LEAST_BYTES: u64 = 24 << 20;

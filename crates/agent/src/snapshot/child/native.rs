@@ -12,7 +12,7 @@ use super::objects::CLAIMED;
 use super::reached::Reached;
 use super::{Block, LARGE_BLOCK, MAX_BODY, MAX_SEARCHED, PAGE, SAMPLE_BYTES, Walker};
 use crate::list::List;
-use crate::recorder::LiveBlock;
+use crate::live_block::LiveBlock;
 use crate::table::Table;
 use crate::{arch, os};
 
