@@ -1,8 +1,9 @@
-//! Heap snapshots: when one is due, and the clone that takes it.
+//! Heap snapshots: when one is due ([`due`]), how it is requested ([`request`]), and the forked child that writes it
+//! ([`fork`], [`child`]).
 //!
-//! The program stands still for the clone only. The child sees the heap as it was at that moment (copy-on-write),
-//! writes it down ([`child`]), and ends. No signal tells of its end and no `wait` of the program's sees it. It gives up when it
-//! costs too much memory.
+//! The program is paused only while it is forked. The child sees the heap as it was at that moment (copy-on-write), writes it
+//! to the capture, and exits. Its exit raises no signal, and no `wait` of the program's sees it. It gives up when it costs
+//! too much memory.
 
 pub mod child;
 mod collector;
@@ -19,77 +20,80 @@ use crate::path::Path;
 
 pub use fork::Forked;
 
-/// Ticks of the processor between two looks at the resident memory: about 5 ms at 2 to 4 GHz.
+/// Processor clock ticks between two checks of the resident memory: about 5 ms at 2 to 4 GHz.
 const LOOK_TICKS: u64 = 15_000_000;
 
-/// After a child that gave up, the next one begins no sooner than its life later, and than this time; doubled for each that
-/// gave up in turn, the first one too.
+/// After a child has given up, the next one starts no sooner than after this time, or after the time for which that child
+/// ran if it is longer; doubled for each child in a row that has given up, the first one included.
 const LEAST_PATIENCE_NANOS: u64 = 100_000_000;
-/// The program's end waits for the last snapshot for this part of its run: 1/10, within bounds. Python takes all its
-/// objects apart then, and each page that it touches would be copied for the child.
+/// At its end the program waits for the last snapshot for at most 1/10 of its run time, within the bounds below. Python would
+/// otherwise tear down its objects meanwhile, and every page that it touches would be copied for the child.
 const WAIT_PART: u64 = 10;
 const LEAST_WAIT_NANOS: u64 = 1_000_000_000;
 const MOST_WAIT_NANOS: u64 = 5_000_000_000;
 
-/// What is known of this process's snapshots.
+/// The state of this process's snapshots.
 pub struct Snapshots {
-    /// Number of the next one.
+    /// Number of the next snapshot.
     next: u32,
-    /// Resident memory when the last complete one was taken, or when the process was forked, bytes.
+    /// Resident memory when the last complete snapshot was taken, or when the process was forked, bytes.
     last_resident: u64,
-    /// Whether there is a complete one.
+    /// Whether there is a complete snapshot.
     any: bool,
     /// The child that is writing.
     child: Option<Writing>,
-    /// When the next one may be taken, on `CLOCK_MONOTONIC`, nanoseconds.
+    /// The next snapshot may be taken from this time on (`CLOCK_MONOTONIC`, nanoseconds).
     not_before: u64,
-    /// How many children gave up, one after another.
+    /// How many children in a row have given up.
     given_up: u32,
-    /// Whether the memory limit was nearly reached already.
+    /// Whether the process was near the memory limit at the last check.
     near_limit: bool,
-    /// Whether it was to be reached before a snapshot could be written, at the pace of that time.
+    /// Whether, at the pace of the last check, the limit would be reached before a snapshot could be written.
     too_fast: bool,
-    /// Resident memory when the kernel was asked for that, and when that was, on `CLOCK_MONOTONIC`.
+    /// Resident memory at the last check against the limit, bytes, and the time of that check (`CLOCK_MONOTONIC`,
+    /// nanoseconds).
     asked_at: u64,
     asked_nanos: u64,
+    /// When the resident memory was last checked, in ticks.
     last_look: u64,
-    /// The last look before the main thread recorded an allocation.
+    /// The last such check before the main thread recorded an allocation, in ticks.
     main_was_here: u64,
-    /// When the recording began, on `CLOCK_MONOTONIC`, nanoseconds.
+    /// When the recording began (`CLOCK_MONOTONIC`, nanoseconds).
     since: u64,
-    /// Why a snapshot was asked of Python's main thread, which has not taken it yet, and when (ticks).
+    /// Why and when (in ticks) a snapshot was requested that Python's main thread has not taken yet.
     asked: Option<(Cause, u64)>,
-    /// Whether it is asked for because of the limit, so that it waits for nothing.
+    /// Whether it was requested because of the limit, so that it must not wait for the collector.
     is_urgent: bool,
-    /// Whether Python has a pending call of ours that it has not made yet.
+    /// Whether a pending call for a snapshot is still in Python's queue.
     is_queued: bool,
-    /// Numbers of those that somebody wanted in particular, rising: they are kept.
+    /// Numbers of the snapshots that the user requested, ascending: these are kept.
     wanted: List<u32>,
 }
 
-/// A child that is writing.
+/// A child that is writing a snapshot.
 #[derive(Clone, Copy)]
 struct Writing {
     child: u32,
     began: u64,
     resident: u64,
-    /// Where its snapshot is.
+    /// Path prefix of its files.
     stem: Path,
 }
 
-/// Why there is no snapshot.
+/// Why no snapshot was taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// Another one is still being written, or other processes of the run write theirs.
+    /// Another one is still being written, by this process or by others of the run.
     Busy,
-    /// There is no process or memory to be had.
+    /// The process could not be forked.
     NoProcess,
     /// The program is too small for an automatic snapshot.
     Tiny,
 }
 
 impl Snapshots {
-    /// None yet, of a process that has inherited so much resident memory: what it adds counts.
+    /// No snapshots yet. `inherited` is the resident memory that a forked process began with, bytes: only growth beyond it
+    /// makes a snapshot due.
     pub const fn new(inherited: u64) -> Snapshots {
         Snapshots {
             next: 0,
@@ -112,18 +116,18 @@ impl Snapshots {
         }
     }
 
-    /// The recording begins now.
+    /// Called when the recording begins.
     pub fn begin(&mut self) {
         self.since = os::now_nanos();
     }
 
-    /// How long the program may wait at its end for the last snapshot to be written, nanoseconds.
+    /// How long the program may wait at its end until the last snapshot is written, nanoseconds.
     pub fn patience_at_end(&self) -> u64 {
         let age = os::now_nanos().saturating_sub(self.since);
         (age / WAIT_PART).clamp(LEAST_WAIT_NANOS, MOST_WAIT_NANOS)
     }
 
-    /// Whether no child is writing. Takes in how the last one ended.
+    /// Whether no child is writing. Evaluates how the last one ended.
     pub fn is_idle(&mut self) -> bool {
         let Some(writing) = self.child else { return true };
         let now = os::now_nanos();
@@ -137,7 +141,7 @@ impl Snapshots {
             self.any = true;
             self.given_up = 0;
         } else {
-            // It gave up and removed them, or it was killed.
+            // It gave up and removed its files, or it was killed.
             parts::remove(writing.stem);
             self.given_up += 1;
             let patience = age.max(LEAST_PATIENCE_NANOS);
@@ -146,7 +150,7 @@ impl Snapshots {
         true
     }
 
-    /// Numbers of the snapshots that somebody wanted in particular, rising.
+    /// Numbers of the snapshots that the user requested, ascending.
     pub fn wanted(&self) -> &[u32] {
         self.wanted.as_slice()
     }

@@ -7,21 +7,21 @@ use super::{LOOK_TICKS, Refused, Snapshots, collector};
 use crate::config::Limit;
 use crate::{arch, os};
 
-/// A snapshot that waits for the collector does so until the program has grown by this part of what made it due: 1/3.
+/// A snapshot waits for the collector at most until the resident memory exceeds the size that made it due by 1/3.
 const LONGEST_WAIT_PART: u64 = 3;
-/// A heap below this is not worth a picture.
+/// A program with less resident memory gets no automatic snapshot, bytes.
 const LEAST_RESIDENT: u64 = 64 << 20;
-/// Growth since the last snapshot that makes another one due, as a part of what was resident then: 1/4.
+/// A snapshot is due when the resident memory has grown by 1/4 since the last one,
 const GROWTH_PART: u64 = 4;
-/// And at least so much.
+/// and by at least this many bytes.
 const LEAST_GROWTH: u64 = 32 << 20;
-/// Use of a memory limit from which on a snapshot is due, in percent; the next such one only after it fell below
-/// [`FAR_FROM_LIMIT`].
+/// A snapshot is due when this percentage of the memory limit is in use. The next one for this reason is due only after the
+/// use has fallen below [`FAR_FROM_LIMIT`].
 const NEAR_LIMIT: u64 = 90;
 const FAR_FROM_LIMIT: u64 = 80;
-/// So many bytes of a heap of small objects are written in a second, at the least.
+/// Bytes per second at which a heap of small objects is written at the slowest.
 const BYTES_A_SECOND: u64 = 100 << 20;
-/// The kernel is asked how much is used when the resident memory has changed by this part of the limit: 1/50.
+/// The use of the limit is read again when the resident memory has changed by 1/50 of the limit.
 const LIMIT_STEP: u64 = 50;
 
 /// How fast memory grew lately.
@@ -31,9 +31,9 @@ struct Rise {
 }
 
 impl Rise {
-    /// Whether at this pace `left` more bytes are used before a snapshot of `resident` bytes is written.
+    /// Whether at this pace `left` more bytes will be used before a snapshot of `resident` bytes is written.
     fn reaches(&self, left: u64, resident: u64) -> bool {
-        // In KiB and milliseconds, so that products of any amounts fit.
+        // In KiB and milliseconds, so that the product does not overflow.
         let writing = resident / (BYTES_A_SECOND / 1000);
         let rise = (self.bytes >> 10).saturating_mul(writing) / (self.nanos / 1_000_000).max(1);
         rise >= left >> 10
@@ -41,8 +41,8 @@ impl Rise {
 }
 
 impl Snapshots {
-    /// Whether the heap has grown enough for a snapshot since the last one. Looks at the resident memory now and
-    /// then; cheap otherwise. `long_lived` is what the collector counts, if that can be known.
+    /// Whether a snapshot is due. Checks the resident memory every few milliseconds; cheap otherwise. `long_lived` gives the
+    /// collector's counts, if they can be read.
     #[inline]
     pub fn is_due(&mut self, limit: Limit<'_>, long_lived: impl FnOnce() -> Option<LongLived>) -> bool {
         let ticks = arch::ticks();
@@ -71,13 +71,14 @@ impl Snapshots {
         self.is_urgent
     }
 
-    /// Whether the snapshot that was asked for because the heap has grown must wait: the thread that was to take it came to it
-    /// so late that the collector is near by now.
+    /// Whether a snapshot that was requested because of growth must wait after all: the thread that is to take it has got to
+    /// it so late that a collection is near by now.
     pub fn is_too_late(&self, long_lived: Option<LongLived>) -> bool {
         !self.is_urgent && self.waits(os::resident_bytes(), long_lived)
     }
 
-    /// Whether a snapshot waits for the collector. Not for ever: it may be off, or called by the program only.
+    /// Whether a snapshot waits for the collector. It does not wait for ever: the collector may be off, or run only when the
+    /// program calls it.
     fn waits(&self, resident: u64, long_lived: Option<LongLived>) -> bool {
         let due = self.due_at();
         let may_wait = resident < due.saturating_add(due / LONGEST_WAIT_PART);
@@ -94,10 +95,9 @@ impl Snapshots {
         (self.last_resident / GROWTH_PART).max(LEAST_GROWTH)
     }
 
-    /// Whether the limit is nearly reached now and was not before, or will be before a snapshot that is begun later could be
-    /// written.
+    /// Whether the limit has come near since the last check, or would now be reached before a snapshot could be written.
     fn comes_near(&mut self, limit: Limit<'_>, resident: u64) -> bool {
-        // Others may share the limit, but then they are the ones to be looked at.
+        // Other processes may share the limit, but a small process is not the one to be examined.
         if limit.bytes == 0 || resident < limit.bytes / 4 || resident.abs_diff(self.asked_at) < limit.bytes / LIMIT_STEP
         {
             return false;
@@ -117,8 +117,8 @@ impl Snapshots {
         (self.near_limit && !was_near) || (self.too_fast && !was_too_fast)
     }
 
-    /// Why no snapshot may be taken now, if so: the last one is not written yet, or the program is tiny and nobody wants
-    /// it in particular.
+    /// The reason why no snapshot may be taken now, if there is one: the last one is still being written, or the program is
+    /// tiny and the user has not requested the snapshot.
     pub fn refusal(&mut self, cause: Cause) -> Option<Refused> {
         if !self.is_idle() {
             return Some(Refused::Busy);
@@ -131,7 +131,8 @@ impl Snapshots {
         (!cause.is_wanted() && resident < LEAST_RESIDENT).then_some(Refused::Tiny)
     }
 
-    /// Resident memory; at its highest where no snapshot is complete: better what is left of a program that was large than nothing.
+    /// Resident memory now; its high-water mark if there is no complete snapshot yet: what is left of a program that was
+    /// large is better than nothing.
     fn resident_at_end(&self) -> u64 {
         match self.any {
             true => os::resident_bytes(),
@@ -139,8 +140,9 @@ impl Snapshots {
         }
     }
 
-    /// Whether the heap at the end is worth a snapshot of its own: it differs much from the last one, or did so while there
-    /// was none. While the program takes its modules apart, every page that it touches is copied for the child.
+    /// Whether the heap at the end deserves a snapshot of its own: its size differs much from that at the last one, or there
+    /// was none while the program was large. A snapshot here is costly: while Python tears down its modules, every page that
+    /// it touches is copied for the child.
     pub fn differs_at_end(&self) -> bool {
         self.resident_at_end().abs_diff(self.last_resident) >= self.step()
     }

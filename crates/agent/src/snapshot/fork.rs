@@ -1,4 +1,4 @@
-//! The copy of the process that writes a snapshot.
+//! Forking the child that writes a snapshot.
 
 use deadweight_capture::Cause;
 
@@ -7,16 +7,16 @@ use crate::os::{self, Cloned, FileLock};
 use crate::output::Destination;
 use crate::path::Path;
 
-/// Pause after no snapshot could be written because others are, nanoseconds.
+/// Pause before the next attempt when other processes are writing snapshots, nanoseconds.
 const BUSY_NANOS: u64 = 100_000_000;
-/// A snapshot's child that takes longer is killed, in seconds.
+/// A snapshot child that takes longer is killed, seconds.
 const WATCHDOG_SECONDS: usize = 120;
 
-/// A snapshot that its child is to write.
+/// What the child has to know of the snapshot that it writes.
 pub struct Begun {
     /// Its number.
     pub number: u32,
-    /// When the program stopped for it, on `CLOCK_MONOTONIC`, nanoseconds.
+    /// When the program was paused for it (`CLOCK_MONOTONIC`, nanoseconds).
     pub began: u64,
     /// The program's process id.
     pub program: u32,
@@ -24,20 +24,20 @@ pub struct Begun {
     pub resident: u64,
 }
 
-/// What a clone for a snapshot came to.
+/// In which of the two processes `fork` has returned.
 pub enum Forked {
-    /// This is the child, which writes the heap down.
+    /// The child, which writes the snapshot.
     Child(Begun),
-    /// This is the program, and it goes on; the child has that process id.
+    /// The program, which goes on; with the child's process id.
     Parent(u32),
 }
 
 impl Snapshots {
-    /// Clones the process for a snapshot.
+    /// Forks the process for a snapshot.
     ///
     /// # Safety
-    /// The calling thread holds the GIL at a point where the heap is sound, and is inside the agent. The child may
-    /// only read memory, make system calls, and end.
+    /// The calling thread holds the GIL at a point where the heap is consistent, and is inside the agent. The child may only
+    /// read memory, make system calls, and exit.
     pub unsafe fn fork(&mut self, destination: &Destination, cause: Cause) -> Result<Forked, Refused> {
         let resident = os::resident_bytes();
         let Some(lock) = a_turn(destination.folder) else {
@@ -47,12 +47,12 @@ impl Snapshots {
         let number = self.next;
         let program = os::pid();
         let began = os::now_nanos();
-        // SAFETY: by the caller's promise.
+        // SAFETY: the caller lets the child do no more than `clone_silently` allows.
         let cloned = unsafe { os::clone_silently() }.map_err(|_| Refused::NoProcess)?;
         self.next += 1;
         match cloned {
             Cloned::Child => {
-                // SAFETY: this is the clone.
+                // SAFETY: this is the child of `clone_silently`.
                 unsafe { os::become_expendable(WATCHDOG_SECONDS, &lock) };
                 lock.keep();
                 Ok(Forked::Child(Begun {
@@ -64,7 +64,7 @@ impl Snapshots {
             }
             Cloned::Parent(child) => {
                 if cause.is_wanted() {
-                    // Without memory for it the snapshot is one like the others.
+                    // If there is no memory for the entry, this snapshot may be removed like any other.
                     let _ = self.wanted.push(number);
                 }
                 self.child = Some(Writing {
@@ -79,7 +79,8 @@ impl Snapshots {
     }
 }
 
-/// The right to write a snapshot: two processes of a run have it at a time, lest a pool of workers writes dozens at once.
+/// The right to write a snapshot. Two processes of a run can have it at a time, so that a pool of workers does not write dozens
+/// at once.
 fn a_turn(folder: Path) -> Option<FileLock> {
     let mut manifest = folder;
     manifest.push(b"/run.json");

@@ -1,4 +1,4 @@
-//! The files of one heap snapshot: parts of growing size, written by the child.
+//! The files of one heap snapshot, in parts, written by the child.
 
 use deadweight_capture::wire::{HEADER_BYTES, HEADER_STATE, State};
 use deadweight_capture::write::{Full, SegmentInfo, SegmentWriter};
@@ -8,26 +8,26 @@ use crate::path::Path;
 use crate::segment::Segment;
 
 const FIRST_PART_BYTES: usize = 1 << 20;
-/// Small, because the pages of the open part are the child's to carry.
+/// Small, because the pages of the open part count against the child's budget.
 const PART_BYTES: usize = 2 << 20;
 
-/// Automatic snapshots that are kept of a process; older ones are removed.
+/// Number of automatic snapshots that are kept of a process; older ones are removed.
 const KEPT: u32 = 4;
 
-/// Where a snapshot goes.
+/// The files of a snapshot that is being written.
 pub struct Parts {
-    /// The capture's folder and `/PID.INCARNATION.NUMBER.`
+    /// Path prefix: the capture's folder and `/PID.INCARNATION.NUMBER.`
     stem: Path,
     info: SegmentInfo,
     open: Option<Segment>,
 }
 
-/// The snapshot cannot be written on: the disk is full, or the folder is gone.
+/// Writing the snapshot cannot go on: the disk is full, the folder is gone, memory is short, or the budget is used up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stopped;
 
 impl Parts {
-    /// Begins the first part. `info` is that of the process's own segments; its index counts the parts.
+    /// Begins the first part. `info` is that of the process's own segments; here its index counts the parts.
     pub fn begin(stem: Path, info: SegmentInfo) -> Result<Parts, Stopped> {
         let mut parts = Parts {
             stem,
@@ -55,7 +55,7 @@ impl Parts {
         }
     }
 
-    /// Writes an event; `write` is called again with a fresh part if it does not fit into this one.
+    /// Writes an event; if it does not fit into this part, `write` is called again with a new one.
     #[inline]
     pub fn put(
         &mut self,
@@ -73,7 +73,7 @@ impl Parts {
         write(writer).map_err(|Full| Stopped)
     }
 
-    /// Ends the snapshot in good order.
+    /// Completes the snapshot.
     pub fn finish(mut self) {
         self.close(State::Ended);
     }
@@ -85,7 +85,7 @@ fn part(mut stem: Path, index: u32) -> Path {
     stem
 }
 
-/// Whether there is a snapshot of that stem that was written to its end.
+/// Whether there is a complete snapshot with this path prefix.
 pub fn are_complete(stem: Path) -> bool {
     let mut last = None;
     for index in 0.. {
@@ -111,8 +111,8 @@ pub fn remove(stem: Path) {
     }
 }
 
-/// Removes snapshots before `number`, so that the last [`KEPT`] ones are left. Some numbers have no snapshot: their
-/// children gave up. Those that somebody wanted stay, and do not count.
+/// Removes snapshots before `number`, so that the last [`KEPT`] are left. Some numbers have no snapshot: their children have
+/// given up. Those that the user requested (`wanted`) are kept and not counted.
 pub fn remove_older(stem: Path, number: u32, wanted: &[u32]) {
     let mut kept = 1;
     for old in (0..number).rev().filter(|old| wanted.binary_search(old).is_err()) {
@@ -125,7 +125,7 @@ pub fn remove_older(stem: Path, number: u32, wanted: &[u32]) {
     }
 }
 
-/// The stem of a snapshot, of its process's one.
+/// The path prefix of a snapshot; `stem` is that of its process.
 pub fn numbered(mut stem: Path, number: u32) -> Path {
     stem.push_number(number, 0);
     stem.push(b".");

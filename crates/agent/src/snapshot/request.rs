@@ -1,20 +1,21 @@
-//! Requests: a snapshot is asked of Python's main thread, and may be taken elsewhere if that does not come to it.
+//! Requests for snapshots: Python's main thread is asked to take one, and another thread takes it if the main thread does not
+//! get to it.
 
 use deadweight_capture::Cause;
 
 use super::{LOOK_TICKS, Snapshots};
 use crate::arch;
 
-/// Ticks after which a snapshot that the main thread was asked for is overdue, if that thread itself comes to an allocation: about
-/// 0.2 s. It is in the midst of a C function, whose references look lost.
+/// A requested snapshot is taken at an allocation in the main thread after this many ticks: about 0.2 s. That late, because
+/// the thread is in the middle of a C function, and the references that such a function holds cannot be seen.
 const OVERDUE_TICKS: u64 = 600_000_000;
-/// And in another thread: about 0.05 s, ten turns of threads that compete for the GIL.
+/// At an allocation in another thread, after about 0.05 s: ten switch intervals of threads that compete for the GIL;
 const OVERDUE_ELSEWHERE_TICKS: u64 = 150_000_000;
-/// But about 10 ms if the main thread had nothing recorded for those 0.05 s before: it waits for something.
+/// after about 10 ms if the main thread had recorded nothing for 0.05 s before the request: it is blocked.
 const OVERDUE_WITHOUT_MAIN_TICKS: u64 = 30_000_000;
 
 impl Snapshots {
-    /// Whether a snapshot that somebody asked for may be asked of the main thread now. Cheap if asked often.
+    /// Whether the main thread may be asked now for a snapshot that the user has requested. Cheap to call often.
     #[cold]
     pub fn may_ask(&mut self) -> bool {
         let ticks = arch::ticks();
@@ -25,14 +26,13 @@ impl Snapshots {
         self.is_idle()
     }
 
-    /// Whether the main thread was given a pending call that it has not made yet: another one would wait behind it,
-    /// and there is room for few.
+    /// Whether a pending call is still in Python's queue: another one would wait behind it, and the queue is short.
     pub fn is_queued(&self) -> bool {
         self.is_queued
     }
 
-    /// Notes why a snapshot was asked of the main thread; `None` if Python has no room for the pending call. If it has not
-    /// made the last one yet, other threads need not wait for it: it waits for them.
+    /// Notes for which reason the main thread was asked for a snapshot; `None` if Python's queue was full. If the last pending call
+    /// is still in the queue, other threads need not give the main thread more time: it is waiting for them.
     pub fn set_asked(&mut self, asked: Option<Cause>) {
         let now = arch::ticks();
         let since = if self.is_queued {
@@ -44,14 +44,14 @@ impl Snapshots {
         self.is_queued = asked.is_some();
     }
 
-    /// The pending call is being made: why a snapshot was asked for, if none was taken meanwhile.
+    /// Called by the pending call: for which reason a snapshot was requested, if it has not been taken meanwhile.
     pub fn take_asked(&mut self) -> Option<Cause> {
         self.is_queued = false;
         self.asked.take().map(|(cause, _)| cause)
     }
 
-    /// The same at an allocation when the main thread has not come to it: it waits for a lock, or native code keeps it busy. `is_main`
-    /// tells whether that thread itself allocates.
+    /// Called at an allocation: the reason for a request that is overdue, because the main thread is blocked or busy in native
+    /// code. `is_main`: the allocating thread is the main thread itself.
     #[inline]
     pub fn take_overdue(&mut self, is_main: bool) -> Option<Cause> {
         if is_main {

@@ -1,23 +1,24 @@
-//! The program's memory, as its copy may read it: guessed addresses too, and none that faults.
+//! The program's memory as the snapshot child reads it: guessed addresses are allowed, and no read faults.
 //!
-//! The copy follows words that may be addresses, into objects and blocks of any library. So an address is compared with
-//! the ranges that were readable when the copy began, before anything is read there. They stay readable: the copy has one
-//! thread, and unmaps only what it has mapped since. What it writes to lies in none of them: mappings that it has made
-//! since, and the part of its stack that it uses. (A page behind the end of a shortened file is in a range and cannot be
-//! read; [`crate::arch::guarded_call`] sees to that.)
+//! The child follows words that may be addresses into objects and blocks of any library. So every address is checked, before
+//! anything is read there, against the ranges that were readable when the child began. They stay readable: the child has one
+//! thread, and unmaps only what it has mapped itself since. Nothing that it writes to lies in these ranges: its own
+//! mappings were made later, and the part of the stack that it uses is left out. (A page beyond the end of a truncated file
+//! is in a range but cannot be read; [`crate::arch::guarded_call`] recovers from that.)
 
 use core::cell::Cell;
 use core::ptr::with_exposed_provenance;
 
 use deadweight_cpython::Memory;
 
+use super::PAGE;
 use crate::list::List;
 use crate::memory::NoMemory;
 use crate::os;
 
-/// So much of the stack below the place where the copy began is its own.
+/// Bytes of stack that the child may use, below the frame that called it.
 pub const STACK_BYTES: u64 = 1 << 20;
-/// The range found last is kept for each MiB of address space, modulo their number.
+/// Entries of the cache of ranges: the last range found for each MiB of address space, modulo this number.
 const RECENT: usize = 64;
 const RECENT_SHIFT: u32 = 20;
 
@@ -34,21 +35,21 @@ impl Range {
     }
 }
 
-/// The memory.
+/// The program's memory.
 pub struct ProgramMemory {
-    /// In order, with gaps between them.
+    /// The readable ranges, ascending, with gaps between them.
     ranges: List<Range>,
     recent: [Cell<Range>; RECENT],
 }
 
 impl ProgramMemory {
-    /// The memory of this copy, which has just begun and whose stack frames lie below `stack`.
+    /// Called when the child begins; all its variables lie below `stack` on the stack.
     pub fn of_copy(stack: u64) -> Result<ProgramMemory, NoMemory> {
         let mut memory = ProgramMemory {
             ranges: List::new(),
             recent: [const { Cell::new(Range { start: 0, bytes: 0 }) }; RECENT],
         };
-        let own = stack.saturating_sub(STACK_BYTES)..stack;
+        let own = (stack.saturating_sub(STACK_BYTES) & !(PAGE - 1))..stack;
         let mut outcome = Ok(());
         os::each_line(b"/proc/self/maps\0", |line| {
             if let (Ok(()), Some((start, end))) = (outcome, readable(line)) {
@@ -59,7 +60,7 @@ impl ProgramMemory {
         outcome.map(|()| memory)
     }
 
-    /// Adds a range that lies behind all others, if there is anything in it.
+    /// Adds a range behind all others, unless it is empty.
     fn add(&mut self, start: u64, end: u64) -> Result<(), NoMemory> {
         let Some(bytes) = end.checked_sub(start).filter(|&bytes| bytes > 0) else {
             return Ok(());
@@ -70,6 +71,16 @@ impl ProgramMemory {
                 Ok(())
             }
             _ => self.ranges.push(Range { start, bytes }),
+        }
+    }
+
+    /// Shows what of an address range can be read.
+    pub fn each_within(&self, from: u64, to: u64, mut show: impl FnMut(u64, u64)) {
+        let ranges = self.ranges.as_slice();
+        let first = ranges.partition_point(|range| range.start + range.bytes <= from);
+        let meeting = ranges.iter().skip(first).take_while(|range| range.start < to);
+        for range in meeting {
+            show(range.start.max(from), (range.start + range.bytes).min(to));
         }
     }
 
@@ -93,17 +104,17 @@ impl ProgramMemory {
         })
     }
 
-    /// Fills `out` from `address`, by loads that the compiler takes as they are.
+    /// Fills `out` from `address`, by volatile loads.
     ///
     /// # Safety
-    /// [`ProgramMemory::has`] these bytes.
+    /// [`ProgramMemory::has`] has said that these bytes can be read.
     #[inline(always)]
     unsafe fn load(&self, address: u64, out: &mut [u8]) {
         let mut at = address as usize;
         let (words, rest) = out.as_chunks_mut::<8>();
         for word in words {
-            // SAFETY: the bytes can be read by the caller's promise and what the module says, any of them are a number, and
-            // they may begin anywhere. The program's memory is no object of Rust's.
+            // SAFETY: the caller has checked the range; it stays readable, and no reference through which the child writes
+            // covers it (see the module). Any bytes are a number, and `Loose` needs no alignment.
             let Loose(number) = unsafe { with_exposed_provenance::<Loose<u64>>(at).read_volatile() };
             *word = number.to_ne_bytes();
             at += 8;
@@ -123,7 +134,7 @@ impl ProgramMemory {
     }
 }
 
-/// A number at any address.
+/// A number without alignment.
 #[repr(C, packed)]
 struct Loose<T>(T);
 
@@ -134,7 +145,7 @@ impl Memory for ProgramMemory {
             return None;
         }
         let mut out = [0; N];
-        // SAFETY: as asked above.
+        // SAFETY: checked above.
         unsafe { self.load(address, &mut out) };
         Some(out)
     }
@@ -142,18 +153,18 @@ impl Memory for ProgramMemory {
     fn read_into(&self, address: u64, out: &mut [u8]) -> bool {
         let has = self.has(address, out.len() as u64);
         if has {
-            // SAFETY: as asked above.
+            // SAFETY: checked above.
             unsafe { self.load(address, out) };
         }
         has
     }
 }
 
-/// Start and end of a mapping that can be read, by its line in `/proc/PID/maps` (proc_pid_maps(5)).
+/// Start and end of a readable mapping, from its line of `/proc/PID/maps` (proc_pid_maps(5)).
 fn readable(line: &[u8]) -> Option<(u64, u64)> {
     let mut fields = line.split(|&byte| byte == b' ').filter(|field| !field.is_empty());
     let (range, rights) = (core::str::from_utf8(fields.next()?).ok()?, fields.next()?);
-    // The kernel's own: its data for the clock is no plain memory.
+    // `[vvar]` and `[vsyscall]`: the kernel's, and not plain memory.
     let is_kernels = fields.nth(3).is_some_and(|name| name.starts_with(b"[v"));
     let (start, end) = range.split_once('-')?;
     let number = |text| u64::from_str_radix(text, 16).ok();
@@ -203,6 +214,19 @@ mod tests {
             assert!(memory.has(0x8fff, 1) && !memory.has(0x9000, 1) && !memory.has(0x7fff, 1));
             assert!(!memory.has(u64::MAX, 8) && !memory.has(0, 1) && !memory.has(0x8000, u64::MAX));
         }
+    }
+
+    #[test]
+    fn what_lies_within_bounds_is_shown_range_by_range() {
+        let memory = memory(&[(0x1000, 0x3000), (0x8000, 0x9000)]);
+        let within = |from, to| {
+            let mut found = Vec::new();
+            memory.each_within(from, to, |from, to| found.push((from, to)));
+            found
+        };
+        assert_eq!(within(0, 0x10000), [(0x1000, 0x3000), (0x8000, 0x9000)]);
+        assert_eq!(within(0x2000, 0x8001), [(0x2000, 0x3000), (0x8000, 0x8001)]);
+        assert_eq!(within(0x3000, 0x8000), []);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Which objects were reached, and which of them are written: two bits for each place where an object may begin.
+//! The set of objects that were reached, and of those that were written: two bits for each address where an object may begin.
 //!
-//! Objects lie at multiples of 8 and close together. So the set is a table of regions with bitmaps: a 32nd of the
-//! memory in which the objects lie, however many they are.
+//! Objects lie at multiples of 8 bytes, close together. So the set is a table of regions with bitmaps, which take up 1/32 of the
+//! memory that the objects lie in, however many they are.
 
 use core::ptr::NonNull;
 
@@ -28,9 +28,9 @@ unsafe impl Zeroed for Region {}
 
 /// The set.
 pub struct Reached {
-    /// By the number of the region plus 1.
+    /// By number of the region plus 1.
     regions: Table<u64, NonNull<Region>>,
-    /// The region asked for last: most questions come in runs.
+    /// The region used last: consecutive calls mostly concern the same one.
     last: (u64, NonNull<Region>),
     spare: NonNull<Region>,
     spares: usize,
@@ -47,7 +47,7 @@ impl Reached {
     /// Bytes of address space that a region covers.
     pub const REGION_BYTES: u64 = 1 << REGION_BITS;
 
-    /// Nothing was reached yet.
+    /// The empty set.
     pub const fn new() -> Reached {
         Reached {
             regions: Table::new(),
@@ -90,7 +90,7 @@ impl Reached {
         region.is_some_and(|region| region.reached.get(word).is_some_and(|word| word & bit != 0))
     }
 
-    /// Notes that an object was reached; whether it is for the first time.
+    /// Notes that an object was reached; returns whether for the first time.
     #[inline]
     pub fn reach(&mut self, address: u64) -> Result<bool, NoMemory> {
         if self.find(address).is_none() {
@@ -104,7 +104,7 @@ impl Reached {
         Ok(is_new)
     }
 
-    /// Notes that an object is being written; whether it is for the first time.
+    /// Notes that an object is being written; returns whether for the first time.
     #[inline]
     pub fn write(&mut self, address: u64) -> Result<bool, NoMemory> {
         self.reach(address)?;
@@ -129,7 +129,7 @@ impl Reached {
         outcome
     }
 
-    /// The first object from `address` on, in the same region, that was reached and is not written.
+    /// The first object at or after `address`, in the same region, that was reached and is not written yet.
     pub fn unwritten(&mut self, address: u64) -> Option<u64> {
         let base = address & !((1 << REGION_BITS) - 1);
         let (first, bit) = place(address);
