@@ -1,11 +1,12 @@
-//! Which addresses may be known to the agent: the question that every `free` asks, answered by one byte.
+//! The filter that every `free` asks whether the agent may know an address: a table of one-byte counters.
 //!
-//! A byte stands for a granule of 512 bytes of address space, modulo the number of bytes, and counts the known addresses
-//! in it. 0 means that none is known, and `free` goes straight on. A counter that has reached 255 stays there. Reading
-//! needs no lock: while an address is known, its counter is at least 1.
+//! A counter stands for a granule of 512 bytes of address space, modulo the size of the table, and counts the known addresses
+//! in it. If it is 0, no address there is known, and `free` goes straight on. A counter that has reached 255 stays there.
+//! Reading needs no lock: while an address is known, its counter is at least 1.
 //!
-//! `free` runs in any thread while another one begins or stops recording. So a table of counters has its own mask in front
-//! of it, which never changes, and there is one pointer to the table: whatever table a thread finds, the mask is right for it.
+//! `free` may run in any thread while another thread starts or stops the recording. So the mask that belongs to a table is
+//! stored in front of its counters and never changes, and the filter is a single atomic pointer to a table: whichever table a
+//! thread finds, it finds the right mask with it.
 
 use core::ptr::{NonNull, null_mut};
 
@@ -13,14 +14,14 @@ use super::memory::{self, Mapping, Zeroed};
 use super::sync::{AtomicPtr, AtomicU8, Ordering};
 
 const GRANULE_SHIFT: u32 = 9;
-/// Counters of the process's filter, a power of two: one for each granule of 2 GiB. An untouched page of counters
-/// costs nothing.
+/// Number of counters in the process's filter, a power of two: enough for the granules of 2 GiB. Pages of counters that are
+/// not touched cost nothing.
 const COUNTERS: usize = 1 << 22;
 
 /// Counters by granule. `N` is a power of two.
 #[repr(C)]
 struct Counters<const N: usize> {
-    /// `N - 1`; in a table that is not published yet, 0. With 0 the first counter answers for all addresses.
+    /// `N - 1`; 0 in a table that is not published yet. With 0, the first counter stands for all addresses.
     mask: usize,
     counts: [AtomicU8; N],
 }
@@ -34,11 +35,11 @@ impl<const N: usize> Counters<N> {
     }
 }
 
-/// A table of any number of counters, told by its mask.
+/// A table with any number of counters; its mask says how many.
 type AnyCounters = Counters<1>;
 
 impl AnyCounters {
-    /// The table that says this of all addresses.
+    /// A table with one counter for all addresses.
     const fn constant(count: u8) -> AnyCounters {
         Counters {
             mask: 0,
@@ -50,23 +51,23 @@ impl AnyCounters {
 static NOTHING: AnyCounters = AnyCounters::constant(0);
 static EVERYTHING: AnyCounters = AnyCounters::constant(1);
 
-/// What `free` is to ask.
+/// Of which blocks `free` is to tell the agent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
-    /// Tell of nothing: recording stopped.
+    /// None: recording has stopped.
     Nothing,
-    /// Tell of every block: each `free` is recorded.
+    /// All: each `free` is recorded.
     Everything,
-    /// Tell of what may be known.
+    /// Those that the agent may know.
     Known,
 }
 
 struct Filter<const N: usize> {
     nothing: &'static AnyCounters,
     everything: &'static AnyCounters,
-    /// The table that `free` looks into: one of the two above, or one of `known`'s. Alone on its cache line.
+    /// The table that `free` reads: one of the two above, or one that `clear` has made. Alone on its cache line.
     asked: Aligned<AtomicPtr<AnyCounters>>,
-    /// The counters of known addresses, once they are made.
+    /// The counters of known addresses; null until `clear` has made them.
     known: AtomicPtr<Counters<N>>,
 }
 
@@ -93,14 +94,14 @@ impl<const N: usize> Filter<N> {
     #[inline(always)]
     fn is_asked_for(&self, address: u64) -> bool {
         let table = self.asked.0.load(Ordering::Acquire);
-        // SAFETY: `ask` stores only tables that stay for ever. A mask is written before its table is published, which the
-        // load above acquires, and never again.
+        // SAFETY: `new` and `ask` store only tables that are never freed. The mask is written before the table is published
+        // with `Release`, and never afterwards.
         let mask = unsafe { (*table).mask };
-        // SAFETY: as above; no reference is made, which would reach the first counter only.
+        // SAFETY: as above. No reference is made: it would cover the first counter only.
         let first = unsafe { &raw const (*table).counts }.cast::<AtomicU8>();
-        // SAFETY: a table has `mask + 1` counters, a power of two.
+        // SAFETY: a table has `mask + 1` counters.
         let count = unsafe { first.add(granule(address) & mask) };
-        // SAFETY: as above; counters are only accessed as atomics.
+        // SAFETY: as above; counters are accessed as atomics only.
         unsafe { &*count }.load(Ordering::Relaxed) != 0
     }
 
@@ -128,10 +129,10 @@ impl<const N: usize> Filter<N> {
             return false;
         };
         let fresh = fresh.leak().as_ptr();
-        // SAFETY: the table was just made, and nobody else knows of it.
+        // SAFETY: the table was just made, and no other thread knows it.
         unsafe { (*fresh).mask = N - 1 };
         if let Some(old) = NonNull::new(self.known.swap(fresh, Ordering::AcqRel)) {
-            // SAFETY: `old` was made here and leaked. Its mask is on the first page, which stays as it is; counters may
+            // SAFETY: `old` was made here and leaked. Its mask is on the first page, which is left as it is; counters may
             // become 0 at any time.
             unsafe { memory::zero_all_but_first_page(old) };
         }
@@ -140,7 +141,7 @@ impl<const N: usize> Filter<N> {
 
     #[inline(always)]
     fn count(&self, address: u64) -> Option<&'static AtomicU8> {
-        // SAFETY: null, or a table that `clear` made, which stays for ever and is published with its mask.
+        // SAFETY: null, or a table that `clear` has made, which is never freed and was published with its mask.
         let known = unsafe { self.known.load(Ordering::Acquire).as_ref() };
         known?.count(address)
     }
@@ -166,18 +167,18 @@ impl<const N: usize> Filter<N> {
     }
 }
 
-/// Whether `free` must tell the agent of this address.
+/// Whether `free` must tell the agent about this address.
 #[inline(always)]
 pub fn is_asked_for(address: u64) -> bool {
     FILTER.is_asked_for(address)
 }
 
-/// Sets what `free` asks.
+/// Sets of which blocks `free` tells the agent.
 pub fn ask(what: Ask) {
     FILTER.ask(what);
 }
 
-/// Makes the counters, or new ones in a forked child, all zero. Returns whether there was memory for it.
+/// Makes the table of counters, all zero, or a new one in a forked child. Returns whether there was memory for it.
 pub fn clear() -> bool {
     FILTER.clear()
 }
@@ -188,13 +189,13 @@ pub fn may_know(address: u64) -> bool {
     FILTER.may_know(address)
 }
 
-/// Adds an address; the agent's lock is held.
+/// Adds an address. The caller holds the agent's lock.
 #[inline]
 pub fn add(address: u64) {
     FILTER.add(address);
 }
 
-/// Takes an address out; the agent's lock is held.
+/// Removes an address. The caller holds the agent's lock.
 #[inline]
 pub fn remove(address: u64) {
     FILTER.remove(address);

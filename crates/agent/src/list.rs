@@ -8,7 +8,7 @@ const FIRST_ITEMS: usize = 4096;
 
 /// A list of plain values; its memory doubles when it is full.
 pub struct List<T: Copy> {
-    /// The first `len` places are written.
+    /// The first `len` places are initialised.
     places: Mapping<MaybeUninit<T>>,
     len: usize,
 }
@@ -51,14 +51,14 @@ impl<T: Copy> List<T> {
     #[inline]
     pub fn as_slice(&self) -> &[T] {
         let written = self.places.get(..self.len).unwrap_or_default();
-        // SAFETY: `push` has written the first `len` places, and `grow` copies them; an item is as large as its place.
+        // SAFETY: `push` has initialised the first `len` places, and `grow` copies them; `MaybeUninit<T>` has the layout of `T`.
         unsafe { core::slice::from_raw_parts(written.as_ptr().cast(), written.len()) }
     }
 
-    /// All items, to be put in order.
+    /// All items, to be sorted or changed.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         let written = self.places.get_mut(..self.len).unwrap_or_default();
-        // SAFETY: as in `as_slice`; the list is borrowed alone.
+        // SAFETY: as in `as_slice`; the list is borrowed mutably.
         unsafe { core::slice::from_raw_parts_mut(written.as_mut_ptr().cast(), written.len()) }
     }
 

@@ -1,4 +1,4 @@
-//! The one lock of the agent: a futex, because a spinning thread would steal the processor during a fork.
+//! The agent's only lock: a futex, because threads that spin would use up processor time during a fork.
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -11,18 +11,18 @@ const FREE: u32 = 0;
 const HELD: u32 = 1;
 const CONTENDED: u32 = 2;
 
-/// A value behind the agent's lock. Only a thread that is inside the agent may take it, so a signal handler that
-/// allocates while its thread holds the lock passes through unrecorded instead of waiting for itself.
+/// A value behind the agent's lock. Only a thread that is inside the agent may take it, so a signal handler that allocates
+/// while its thread holds the lock goes unrecorded instead of waiting for itself.
 pub struct Lock<T> {
     word: AtomicU32,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is only reached through `Held`, of which there is one at a time; so it goes from thread to thread, as
-// `T: Send` allows.
+// SAFETY: the value is only accessible through a `Held`, of which there is one at a time. So it passes from thread to thread,
+// which `T: Send` allows.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
-/// The lock, held by this thread: neither this value nor a reference to it goes to another one.
+/// Proof that this thread holds the lock. Neither it nor a reference to it can go to another thread.
 pub struct Held<'a, T> {
     lock: &'a Lock<T>,
     of_this_thread: PhantomData<*mut T>,
@@ -37,7 +37,7 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Takes the lock, waiting for it if need be.
+    /// Takes the lock, and waits for it if necessary.
     #[inline]
     pub fn hold(&self, _inside: &InHook) -> Held<'_, T> {
         if self
@@ -50,7 +50,7 @@ impl<T> Lock<T> {
         self.held()
     }
 
-    /// The lock, which this thread has just taken.
+    /// Proof of the lock that this thread has just taken.
     #[inline(always)]
     fn held(&self) -> Held<'_, T> {
         Held {
@@ -76,8 +76,8 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Takes the lock if it comes free within about a millisecond a turn. For the end of a process, where a thread
-    /// that holds it may never run again.
+    /// Takes the lock if it becomes free within `turns` milliseconds. For the end of a process, where the thread that holds
+    /// it may never run again.
     pub fn hold_soon(&self, _inside: &InHook, turns: u32) -> Option<Held<'_, T>> {
         for _ in 0..turns {
             if self
@@ -92,19 +92,19 @@ impl<T> Lock<T> {
         None
     }
 
-    /// Frees the lock that this thread took before a fork.
+    /// Releases the lock that this thread took before a fork.
     ///
     /// # Safety
-    /// This thread, or in a child the thread that it is a copy of, has taken the lock and forgotten its [`Held`].
+    /// This thread, or in a child the thread that it is a copy of, has taken the lock and passed its [`Held`] to `forget`.
     pub unsafe fn release_after_fork(&self) {
         drop(self.held());
     }
 
-    /// Frees the lock whoever held it.
+    /// Releases the lock, whoever holds it.
     ///
     /// # Safety
-    /// This process is the child of a fork, no thread of its own holds the lock or waits for it, and none asks for it
-    /// until this returns.
+    /// This process is the child of a fork; none of its own threads holds the lock or waits for it, and none tries to take it
+    /// before this function returns.
     pub unsafe fn reset_in_child(&self) {
         self.word.store(FREE, Ordering::Release);
     }
@@ -114,7 +114,7 @@ impl<T> Deref for Held<'_, T> {
     type Target = T;
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held, so there is no other `Held`, and this one is borrowed.
+        // SAFETY: there is one `Held` at a time, and this one is borrowed.
         unsafe { &*self.lock.value.get() }
     }
 }
@@ -122,7 +122,7 @@ impl<T> Deref for Held<'_, T> {
 impl<T> DerefMut for Held<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the lock is held, so there is no other `Held`, and this one is borrowed alone.
+        // SAFETY: there is one `Held` at a time, and this one is borrowed mutably.
         unsafe { &mut *self.lock.value.get() }
     }
 }
@@ -173,7 +173,7 @@ mod tests {
                 let lock = Arc::clone(&lock);
                 spawn(move || lock.hold(&Thread::another().enter().unwrap()).increase())
             };
-            // SAFETY: this thread has taken it and forgotten what `hold` returned.
+            // SAFETY: this thread has taken the lock and forgotten its `Held`.
             unsafe { lock.release_after_fork() };
             assert_eq!(other.join().unwrap(), 1);
         });
@@ -201,7 +201,7 @@ mod tests {
         explore(|| {
             let lock = guarded();
             core::mem::forget(lock.hold(&Thread::another().enter().unwrap()));
-            // SAFETY: no thread holds the lock or waits for it: the one that took it has forgotten it.
+            // SAFETY: no thread has a `Held` or waits for the lock, and the other thread is not started yet.
             unsafe { lock.reset_in_child() };
             let other = {
                 let lock = Arc::clone(&lock);

@@ -1,41 +1,41 @@
-//! Zeroed memory of the agent's own, from `mmap`. In tests it comes from std's allocator, so that sanitizers and Miri
-//! see every access outside of it.
+//! The agent's own memory: zeroed, from `mmap`. In tests it comes from std's allocator instead, so that sanitizers and Miri see
+//! every access outside of it.
 
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-/// There was no memory.
+/// Memory could not be allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoMemory;
 
-/// A type of which zero bytes are a value.
+/// A type for which all-zero bytes are a valid value.
 ///
 /// # Safety
 /// `size_of::<Self>()` zero bytes are a valid value, and `align_of::<Self>()` is at most 4096.
 pub unsafe trait Zeroed {}
 
-// SAFETY: 0 is a number.
+// SAFETY: zero bytes are the number 0.
 unsafe impl Zeroed for u64 {}
-// SAFETY: as above.
+// SAFETY: zero bytes are the number 0.
 unsafe impl Zeroed for core::sync::atomic::AtomicU32 {}
-// SAFETY: any bytes will do, and the types used are aligned to less than a page.
+// SAFETY: any bytes are valid; no type that the agent uses is aligned to more than a page.
 unsafe impl<T> Zeroed for MaybeUninit<T> {}
-// SAFETY: each item is a value by the item's own promise.
+// SAFETY: each item is valid by the promise of its type.
 unsafe impl<T: Zeroed, const N: usize> Zeroed for [T; N] {}
 
-/// Gives back the pages of a leaked item but the first one; all that was in them reads as zero from then on.
+/// Gives back the pages of a leaked item except the first one; they read as zeros from then on.
 ///
 /// # Safety
-/// `place` is from [`Mapping::leak`], of a mapping of one item. Whoever reads what lies behind the first page may find
-/// zeros there at any time.
+/// `place` came from [`Mapping::leak`], of a mapping of one item. Whoever reads beyond the first page copes with zeros that
+/// appear there at any time.
 pub unsafe fn zero_all_but_first_page<T>(place: NonNull<T>) {
     // SAFETY: by the caller's promise.
     unsafe { source::zero_all_but_first_page(place.cast(), size_of::<T>()) };
 }
 
-/// A slice in a mapping of its own, which goes with it.
+/// A slice in a mapping of its own, which is unmapped when it is dropped.
 pub struct Mapping<T> {
     place: NonNull<T>,
     count: usize,
@@ -44,7 +44,7 @@ pub struct Mapping<T> {
 
 // SAFETY: a mapping owns its items as a `Box<[T]>` does.
 unsafe impl<T: Send> Send for Mapping<T> {}
-// SAFETY: as above.
+// SAFETY: a mapping owns its items as a `Box<[T]>` does.
 unsafe impl<T: Sync> Sync for Mapping<T> {}
 
 impl<T> Mapping<T> {
@@ -70,7 +70,7 @@ impl<T: Zeroed> Mapping<T> {
         })
     }
 
-    /// The first item; the memory stays for ever.
+    /// The place of the first item; the memory is never unmapped.
     pub fn leak(self) -> NonNull<T> {
         let place = self.place;
         core::mem::forget(self);
@@ -82,8 +82,8 @@ impl<T> Deref for Mapping<T> {
     type Target = [T];
     #[inline(always)]
     fn deref(&self) -> &[T] {
-        // SAFETY: `zeroed` got memory for `count` items, all of them values from the start (`T: Zeroed`), page-aligned,
-        // and this value owns it; an empty one has a dangling place that is aligned.
+        // SAFETY: `zeroed` has mapped memory for `count` items, aligned to pages and valid from the start (`T: Zeroed`), and this
+        // value owns it; `empty` has an aligned dangling place and no items.
         unsafe { core::slice::from_raw_parts(self.place.as_ptr(), self.count) }
     }
 }
@@ -91,7 +91,7 @@ impl<T> Deref for Mapping<T> {
 impl<T> DerefMut for Mapping<T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as in `deref`; `self` is borrowed alone.
+        // SAFETY: as in `deref`; `self` is borrowed mutably.
         unsafe { core::slice::from_raw_parts_mut(self.place.as_ptr(), self.count) }
     }
 }
@@ -100,7 +100,7 @@ impl<T> Drop for Mapping<T> {
     fn drop(&mut self) {
         const { assert!(!core::mem::needs_drop::<T>()) };
         if self.count > 0 {
-            // SAFETY: `zeroed` got that many bytes at this place, and nothing borrows from this value any more.
+            // SAFETY: `zeroed` has mapped that many bytes at this place, and nothing borrows from a value that is dropped.
             unsafe { source::give_back(self.place.cast(), self.count * size_of::<T>()) };
         }
     }
@@ -114,13 +114,13 @@ mod source {
     pub use crate::os::{map_private as zeroed, unmap as give_back};
 
     /// # Safety
-    /// As of the function of this name above; the mapping has `bytes` bytes.
+    /// As for the function of this name above; the mapping has `bytes` bytes.
     pub unsafe fn zero_all_but_first_page(place: NonNull<u8>, bytes: usize) {
         const PAGE: usize = 4096;
         if bytes > PAGE {
-            // SAFETY: the mapping has more than a page.
+            // SAFETY: the mapping is longer than a page.
             let rest = unsafe { place.add(PAGE) };
-            // SAFETY: the agent made the mapping, and zeros may come here by the caller's promise.
+            // SAFETY: the mapping is the agent's, and zeros may appear here by the caller's promise.
             unsafe { os::advise(rest, bytes - PAGE, libc::MADV_DONTNEED) };
         }
     }

@@ -13,9 +13,9 @@ use crate::segment::Segment;
 const FIRST_SEGMENT_BYTES: usize = 256 << 10;
 const SAMPLED_SEGMENT_BYTES: usize = 1 << 20;
 const EXACT_SEGMENT_BYTES: usize = 4 << 20;
-/// A segment is only given up for a text if it has less room than this left.
+/// Longest text for which a new segment is begun, bytes.
 const LARGEST_TEXT: usize = 128 << 10;
-/// How many programs a process id may have had.
+/// Highest number of programs with the same process id.
 const MAX_INCARNATION: u32 = 4096;
 
 /// The open segment of this process.
@@ -25,9 +25,9 @@ pub struct Output {
     pid: u32,
     incarnation: u32,
     index: u32,
-    /// The oldest of our segments that the supervisor has not folded away.
+    /// The oldest of this process's segments that the supervisor has not folded.
     oldest: u32,
-    /// Events that could not be written and are not yet told of.
+    /// Events that could not be written and are not reported in the capture yet.
     lost: u64,
     always: u64,
     requests: Requests,
@@ -65,8 +65,8 @@ impl Output {
         }
     }
 
-    /// Begins the recording of this process with its first segment. In a forked child, what was the parent's is
-    /// let go of untouched: the mapping did not come along.
+    /// Begins the recording of this process with its first segment. A forked child drops its parent's output as it is: it does
+    /// not have the parent's mapping.
     pub fn begin(&mut self, config: &Config, pid: u32, always: u64) -> Result<(), State> {
         *self = Output {
             config: *config,
@@ -76,7 +76,7 @@ impl Output {
         };
         loop {
             match self.open_segment() {
-                // An earlier program of this process id has a capture here: `exec` brought us.
+                // An earlier program with this process id has been recorded here: this one was started by `exec`.
                 Err(Errno(libc::EEXIST)) if self.incarnation < MAX_INCARNATION => self.incarnation += 1,
                 Err(other) => return Err(state_of(other)),
                 Ok(segment) => {
@@ -139,7 +139,7 @@ impl Output {
         Ok(segment)
     }
 
-    /// Ends the open segment; returns how many bytes of it hold something.
+    /// Ends the open segment; returns how many bytes of it are in use.
     fn close(&mut self, state: State) -> Option<usize> {
         self.segment.take().map(|segment| segment.close(state))
     }
@@ -187,7 +187,7 @@ impl Output {
                 self.tell_lost();
             }
             Err(Some(Errno(libc::EMFILE | libc::ENFILE | libc::EINTR))) => {
-                // No descriptor is free at this moment: keep the full segment and try again at the next event.
+                // No descriptor is free at the moment: keep the full segment, and try again at the next event.
                 self.index -= 1;
                 if !self.has_room_for(bytes) {
                     self.lost += 1;
@@ -206,7 +206,7 @@ impl Output {
         }
     }
 
-    /// Whether the capture is too large while nobody is there to fold it.
+    /// Whether the capture is too large and there is no supervisor that could fold it.
     fn is_over_limit(&mut self) -> bool {
         while self.oldest < self.index && !os::file_exists(self.path(self.oldest).with_nul()) {
             self.oldest += 1;
@@ -220,25 +220,25 @@ impl Output {
         bytes > self.config.max_size && !(self.config.supervisor != 0 && os::process_exists(self.config.supervisor))
     }
 
-    /// How many snapshots were asked for from outside.
+    /// How many snapshots other processes have requested.
     #[inline(always)]
     fn asked(&self) -> u32 {
         self.segment.as_ref().map_or(self.requests.asked, Segment::asked)
     }
 
-    /// Whether a snapshot was asked for from outside, and not answered yet.
+    /// Whether another process has requested a snapshot and has no answer yet.
     #[inline(always)]
     pub fn is_asked(&self) -> bool {
         self.asked().wrapping_sub(self.requests.answered) as i32 > 0
     }
 
-    /// Notes in the capture that what was asked for was seen.
+    /// Notes in the capture that the requests so far were seen.
     pub fn notice(&mut self) {
         self.requests.noticed = self.asked();
         self.tell_requests();
     }
 
-    /// Answers all that was asked for.
+    /// Answers all requests so far.
     pub fn answer(&mut self, answer: u32) {
         let asked = self.asked();
         self.requests = Requests {
@@ -250,7 +250,7 @@ impl Output {
         self.tell_requests();
     }
 
-    /// Notes in the capture which process writes the last snapshot: who reads it waits for that one.
+    /// Notes in the capture which process writes the last snapshot, so that a reader can wait for it.
     pub fn set_snapshot_writer(&mut self, pid: u32) {
         self.snapshot_writer = pid;
         if let Some(Segment { writer, .. }) = &mut self.segment {
@@ -274,7 +274,7 @@ impl Output {
         self.pid
     }
 
-    /// Notes the time, if enough of it passed to be worth a note.
+    /// Writes the time if enough has passed since it was last written.
     #[inline]
     pub fn clock(&mut self) {
         let ticks = arch::ticks();
@@ -284,7 +284,7 @@ impl Output {
         }
     }
 
-    /// Notes the time.
+    /// Writes the time.
     #[cold]
     pub fn clock_now(&mut self) {
         let now = os::now_nanos();
@@ -302,7 +302,7 @@ impl Output {
         self.writer(bytes).map_or(Err(Full), write)
     }
 
-    /// Ends the recording in good order, and gives back the space that was reserved and not used.
+    /// Ends the recording properly, and gives back disk space that was reserved and not used.
     pub fn finish(&mut self) {
         self.clock_now();
         let max_rss = os::max_rss_bytes();
@@ -314,7 +314,7 @@ impl Output {
         }
     }
 
-    /// Stops recording although the program goes on.
+    /// Stops recording while the program goes on.
     pub fn stop(&mut self, state: State) {
         self.close(state);
     }

@@ -34,11 +34,11 @@ unsafe impl Key for u64 {
 #[derive(Clone, Copy)]
 struct Entry<K, V: Copy> {
     key: K,
-    /// Written where there is a key.
+    /// Initialised if there is a key.
     value: MaybeUninit<V>,
 }
 
-// SAFETY: zero bytes are `K::NONE` by the promise of `Key`, and any bytes do for a value that is not read.
+// SAFETY: zero bytes are `K::NONE` by the promise of `Key`, and any bytes are valid for a `MaybeUninit`.
 unsafe impl<K: Key, V: Copy> Zeroed for Entry<K, V> {}
 
 /// The table. Its memory doubles when it is three quarters full, and is never returned while the table is in use.
@@ -87,7 +87,7 @@ impl<K: Key, V: Copy> Table<K, V> {
     #[inline]
     pub fn get(&self, key: K) -> Option<V> {
         let entry = self.entries.get(self.slot(key)?)?;
-        // SAFETY: the entry has a key, with which `insert` has written a value.
+        // SAFETY: the entry has a key, and `insert` has written a value with it.
         (entry.key == key && key != K::NONE).then(|| unsafe { entry.value.assume_init() })
     }
 
@@ -96,14 +96,14 @@ impl<K: Key, V: Copy> Table<K, V> {
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
         let slot = self.slot(key)?;
         let entry = self.entries.get_mut(slot)?;
-        // SAFETY: the entry has a key, with which `insert` has written a value.
+        // SAFETY: the entry has a key, and `insert` has written a value with it.
         (entry.key == key && key != K::NONE).then(|| unsafe { entry.value.assume_init_mut() })
     }
 
-    /// Shows all entries, in no order.
+    /// Shows all entries, in no particular order.
     pub fn each(&self, mut show: impl FnMut(K, V)) {
         for entry in self.entries.iter().filter(|entry| entry.key != K::NONE) {
-            // SAFETY: the entry has a key, with which `insert` has written a value.
+            // SAFETY: the entry has a key, and `insert` has written a value with it.
             show(entry.key, unsafe { entry.value.assume_init() });
         }
     }
@@ -124,7 +124,7 @@ impl<K: Key, V: Copy> Table<K, V> {
         Ok(())
     }
 
-    /// Removes `key` and returns its value. Entries behind it move up, so that no gap cuts them off.
+    /// Removes `key` and returns its value. Entries behind it are moved up, so that the gap does not cut them off.
     pub fn remove(&mut self, key: K) -> Option<V> {
         let mut gap = self.slot(key)?;
         let removed = *self.entries.get(gap)?;
@@ -148,7 +148,7 @@ impl<K: Key, V: Copy> Table<K, V> {
         }
         self.entries.get_mut(gap)?.key = K::NONE;
         self.len -= 1;
-        // SAFETY: the entry had a key, with which `insert` has written a value.
+        // SAFETY: the entry had a key, and `insert` has written a value with it.
         Some(unsafe { removed.value.assume_init() })
     }
 
@@ -164,7 +164,7 @@ impl<K: Key, V: Copy> Table<K, V> {
         Ok(())
     }
 
-    /// Empties the table; a small one keeps its memory.
+    /// Empties the table; a small table keeps its memory.
     pub fn empty(&mut self) {
         if self.entries.len() > 4 * FIRST_ENTRIES {
             return self.clear();
@@ -175,7 +175,7 @@ impl<K: Key, V: Copy> Table<K, V> {
         self.len = 0;
     }
 
-    /// Empties the table and gives its memory back.
+    /// Empties the table and frees its memory.
     pub fn clear(&mut self) {
         self.entries = Mapping::empty();
         self.len = 0;
