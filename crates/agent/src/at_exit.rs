@@ -1,5 +1,5 @@
-//! The last snapshot: an exit function in the user's Python, registered early so that it runs last, when modules and
-//! their memory are still there. It also looks whether a MemoryError that nothing caught ended the program.
+//! Registering an exit function in the user's Python. It is registered early, so that it runs last, but while modules and their
+//! memory are still there. Also: whether an uncaught MemoryError has ended the program.
 
 use core::ffi::{CStr, c_void};
 use core::ptr::null_mut;
@@ -31,9 +31,9 @@ pub unsafe fn none() -> Pointer {
 /// # Safety
 /// The calling thread holds the GIL.
 pub unsafe fn is_memory_error(functions: &ExitFunctions) -> bool {
-    // SAFETY: by the caller's promise; the reference is borrowed while nothing else runs.
+    // SAFETY: the caller holds the GIL; the reference is borrowed, and nothing else runs meanwhile.
     let last = unsafe { (functions.system_value)(c"last_type".as_ptr()) };
-    // SAFETY: Python has set its exceptions' places when it is up.
+    // SAFETY: `memory_error` is the address of `PyExc_MemoryError`, which is set while Python is initialised.
     let memory_error = unsafe { functions.memory_error.cast::<Pointer>().read() };
     // SAFETY: both are types, and the GIL is held.
     !last.is_null() && unsafe { (functions.matches)(last, memory_error) } != 0
@@ -47,12 +47,12 @@ struct Reference<'a> {
 
 impl Drop for Reference<'_> {
     fn drop(&mut self) {
-        // SAFETY: the reference is ours (`Calls::owned`), and the GIL is held (`Calls::new`).
+        // SAFETY: this value owns the reference (`Calls::owned`), and the GIL is held (`Calls::new`).
         unsafe { (self.functions.drop_reference)(self.object) };
     }
 }
 
-/// Calls of Python's in a thread that holds the GIL.
+/// Calls of Python's functions in a thread that holds the GIL.
 #[derive(Clone, Copy)]
 struct Calls<'a> {
     functions: &'a ExitFunctions,
@@ -67,16 +67,16 @@ impl<'a> Calls<'a> {
         Calls { functions, minor }
     }
 
-    /// What a function has returned with a reference for us; `None` if it failed.
+    /// The result of a function that returns a new reference; `None` if it has failed.
     fn owned(self, object: Pointer) -> Option<Reference<'a>> {
         let functions = self.functions;
         (!object.is_null()).then_some(Reference { object, functions })
     }
 
-    /// The same without one, from a function that lends its own.
+    /// The result of a function that returns a borrowed reference; `None` if it has failed.
     fn lent(self, object: Pointer) -> Option<Reference<'a>> {
         if !object.is_null() {
-            // SAFETY: it is alive as long as nothing else runs, and the GIL is held.
+            // SAFETY: the GIL is held, and the object is alive while nothing else runs.
             unsafe { (self.functions.take_reference)(object) };
         }
         self.owned(object)
@@ -112,13 +112,13 @@ impl<'a> Calls<'a> {
 
     fn call(self, callable: &Reference<'_>, argument: Option<&Reference<'_>>) -> Option<Reference<'a>> {
         let argument = argument.map_or(null_mut(), |argument| argument.object);
-        // SAFETY: both objects are alive by their references; the arguments end with NULL, of which one too many is never read.
+        // SAFETY: both objects are alive by their references; the arguments end with NULL, and nothing is read after the first.
         self.owned(unsafe { (self.functions.call)(callable.object, argument, null_mut::<c_void>()) })
     }
 
-    /// A function of C's as an object of Python's.
+    /// A C function as a Python object.
     fn function(self, definition: &'static MethodDefinition) -> Option<Reference<'a>> {
-        // SAFETY: the definition stays for ever; the GIL is held.
+        // SAFETY: the definition is static, and the GIL is held.
         self.owned(unsafe { (self.functions.new_function)(definition, null_mut(), null_mut()) })
     }
 }
@@ -133,17 +133,17 @@ pub unsafe fn register(functions: &ExitFunctions, minor: u8, function: &'static 
     }
     NONE.store(functions.none.cast(), Ordering::Relaxed);
     TAKE_REFERENCE.store(functions.take_reference as Pointer, Ordering::Relaxed);
-    // A pending call may run while the interpreter reports an exception, a SystemExit perhaps: it stays as it is.
+    // A pending call may run while the interpreter is handling an exception, such as SystemExit: it must stay as it is.
     let (mut kind, mut value, mut traceback) = (null_mut(), null_mut(), null_mut());
-    // SAFETY: by the caller's promise.
+    // SAFETY: the caller holds the GIL; the places are local variables.
     unsafe { (functions.fetch_exception)(&mut kind, &mut value, &mut traceback) };
-    // SAFETY: by the caller's promise; it is used before this function returns.
+    // SAFETY: the caller holds the GIL until this function returns.
     let calls = unsafe { Calls::new(functions, minor) };
     if register_with(calls, function).is_none() {
-        // Look again at the next snapshot.
+        // Try again at the next snapshot.
         NONE.store(null_mut(), Ordering::Relaxed);
     }
-    // SAFETY: the references go back where they came from; an exception of ours is dropped.
+    // SAFETY: the GIL is held; the references came from `fetch_exception`. An exception raised meanwhile is dropped.
     unsafe { (functions.restore_exception)(kind, value, traceback) };
 }
 
@@ -152,12 +152,13 @@ fn register_with(calls: Calls<'_>, function: &'static MethodDefinition) -> Optio
     calls.call(&register, Some(&calls.function(function)?)).map(drop)
 }
 
-/// The module `atexit`: the program's, or one of our own. From 3.10 on all such modules register with the interpreter; before,
-/// each has its own functions, and the last one is called: there only the program's will do.
+/// The module `atexit`: the program's, or one of our own. From 3.10 on all instances of the module register functions with the
+/// interpreter. Before, each instance has its own functions, and only those of the last instance are called, so only the
+/// program's own will do.
 ///
-/// Importing it could meet the import system in the midst of its own locking, and hooks of the program's. So it is made as
-/// the import system makes it, by `_imp.create_builtin` and `_imp.exec_builtin` (`Python/import.c`), which run no
-/// Python code, and it is no entry of `sys.modules`.
+/// An import could deadlock on the import system's locks, and run import hooks of the program's. So the module is made as the
+/// import system makes it, by `_imp.create_builtin` and `_imp.exec_builtin` (`Python/import.c`), which run no Python code. It is
+/// not entered in `sys.modules`.
 fn module(calls: Calls<'_>) -> Option<Reference<'_>> {
     if let Some(module) = calls.imported(c"atexit") {
         return Some(module);
@@ -166,7 +167,7 @@ fn module(calls: Calls<'_>) -> Option<Reference<'_>> {
         return None;
     }
     let loader = calls.imported(c"_imp")?;
-    // An object that may have any attributes: the specification has a name.
+    // Any object that can have attributes serves as the specification; it needs a name.
     let kind = calls.attribute(&calls.of_system(c"implementation")?, c"__class__")?;
     let specification = calls.call(&kind, None)?;
     calls.set_attribute(&specification, c"name", &calls.string(c"atexit")?)?;

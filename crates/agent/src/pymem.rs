@@ -1,5 +1,5 @@
-//! Python's own allocators: small objects never reach `malloc`, so the object and mem domains are wrapped with
-//! `PyMem_SetAllocator`. Blocks and their layout are exactly what they were; the wrappers only look.
+//! The wrappers of Python's allocators: small objects never reach `malloc`, so the object and mem domains are wrapped as well.
+//! Blocks and their layout stay exactly as they were; the wrappers only observe.
 
 use core::ffi::c_void;
 use core::mem::transmute;
@@ -27,9 +27,9 @@ const fn domain(number: usize) -> Domain {
 macro_rules! original {
     ($domain:expr, $field:ident: $type:ty, $($argument:expr),*) => {{
         let original = const { original($domain) };
-        // SAFETY: a wrapper only runs after `allocators::install` has stored a function of this type for its domain.
+        // SAFETY: a wrapper runs only after `allocators::install` has stored a function of this type for its domain.
         let function = unsafe { transmute::<Pointer, $type>(original.$field.load(Ordering::Relaxed)) };
-        // SAFETY: the caller's arguments, passed on unchanged, and the context that belongs to the function.
+        // SAFETY: the caller's arguments are passed on unchanged, with the function's own context.
         unsafe { function(original.ctx.load(Ordering::Relaxed), $($argument),*) }
     }};
 }
@@ -70,15 +70,15 @@ unsafe extern "C" fn free<const DOMAIN: usize>(_: Pointer, block: Pointer) {
     recorder::freed(block, || original!(DOMAIN, free: Free, block));
 }
 
-// Arenas: pymalloc's own mappings, which must not count beside the objects in them. Where they are tells how much
-// of their resident memory is free.
+// Arenas are pymalloc's own mappings. They must not be counted in addition to the objects in them; their addresses tell how
+// much of their resident memory is free.
 
 type ArenaAlloc = unsafe extern "C" fn(Pointer, usize) -> Pointer;
 type ArenaFree = unsafe extern "C" fn(Pointer, Pointer, usize);
 
 unsafe extern "C" fn arena_alloc(_: Pointer, size: usize) -> Pointer {
     let inside = Thread::current().enter();
-    // SAFETY: `allocators::install` stored a function of this type.
+    // SAFETY: this runs only after `allocators::install` has stored a function of this type.
     let alloc = unsafe { transmute::<Pointer, ArenaAlloc>(ARENAS.alloc.load(Ordering::Relaxed)) };
     // SAFETY: the context belongs to the function.
     let arena = unsafe { alloc(ARENAS.ctx.load(Ordering::Relaxed), size) };
@@ -92,13 +92,13 @@ unsafe extern "C" fn arena_alloc(_: Pointer, size: usize) -> Pointer {
 unsafe extern "C" fn arena_free(_: Pointer, arena: Pointer, size: usize) {
     recorder::arena_unmapped(arena, size);
     let _inside = Thread::current().enter();
-    // SAFETY: `allocators::install` stored a function of this type.
+    // SAFETY: this runs only after `allocators::install` has stored a function of this type.
     let free = unsafe { transmute::<Pointer, ArenaFree>(ARENAS.free.load(Ordering::Relaxed)) };
     // SAFETY: the context belongs to the function, and the arena to its allocator.
     unsafe { free(ARENAS.ctx.load(Ordering::Relaxed), arena, size) }
 }
 
-/// For the recorder, which has them installed.
+/// The wrappers; the recorder has them installed.
 #[cfg_attr(test, expect(dead_code, reason = "used by the library's constructor"))]
 pub static WRAPPERS: Wrappers = Wrappers {
     mem: wrapper::<MEM>(),

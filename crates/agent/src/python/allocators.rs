@@ -1,4 +1,4 @@
-//! Python's own allocators: they are wrapped with `PyMem_SetAllocator`, and put back when somebody has removed the wrappers.
+//! Wrapping Python's allocators with `PyMem_SetAllocator`, and wrapping them again if the program has removed the wrappers.
 
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
@@ -13,17 +13,17 @@ pub const MEM: usize = 1;
 /// See [`MEM`].
 pub const OBJ: usize = 2;
 
-/// What is put around Python's allocators: it passes every call on to what was there before.
+/// The wrappers of Python's allocators. They pass every call on to the allocator that was there before.
 pub struct Wrappers {
-    /// Around the mem domain.
+    /// For the mem domain.
     pub mem: Allocator,
-    /// Around the object domain.
+    /// For the object domain.
     pub obj: Allocator,
-    /// Around the source of pymalloc's arenas.
+    /// For the allocator of pymalloc's arenas.
     pub arenas: ArenaAllocator,
 }
 
-// SAFETY: functions, the same in every thread, and contexts that are null.
+// SAFETY: the functions can be called from every thread, and the contexts are null.
 unsafe impl Sync for Wrappers {}
 
 impl Wrappers {
@@ -32,7 +32,7 @@ impl Wrappers {
     }
 }
 
-/// The allocator that was there before the wrapper, by domain.
+/// The allocator of a domain before it was wrapped.
 pub struct Original {
     pub ctx: AtomicPtr<c_void>,
     pub malloc: AtomicPtr<c_void>,
@@ -64,19 +64,19 @@ impl Original {
 static MEM_ORIGINAL: Original = Original::none();
 static OBJ_ORIGINAL: Original = Original::none();
 
-/// What a domain had before its wrapper.
+/// The allocator that a domain had before it was wrapped.
 pub const fn original(domain: usize) -> &'static Original {
     if domain == OBJ { &OBJ_ORIGINAL } else { &MEM_ORIGINAL }
 }
 
-/// The source of arenas that was there before the wrapper.
+/// The allocator of arenas before it was wrapped.
 pub struct ArenaOriginal {
     pub ctx: AtomicPtr<c_void>,
     pub alloc: AtomicPtr<c_void>,
     pub free: AtomicPtr<c_void>,
 }
 
-/// The same of this process.
+/// The allocator of arenas that this process had before it was wrapped.
 pub static ARENAS: ArenaOriginal = ArenaOriginal {
     ctx: AtomicPtr::new(null_mut()),
     alloc: AtomicPtr::new(null_mut()),
@@ -85,7 +85,7 @@ pub static ARENAS: ArenaOriginal = ArenaOriginal {
 
 fn current(functions: &Functions, wrappers: &Wrappers, domain: usize) -> Allocator {
     let mut allocator = *wrappers.of(domain);
-    // SAFETY: the place is valid for the answer; the function may be called at any time.
+    // SAFETY: the function may be called at any time, and writes to the local variable.
     unsafe { (functions.get_allocator)(domain as c_int, &mut allocator) };
     allocator
 }
@@ -104,7 +104,7 @@ fn wrap(functions: &Functions, wrappers: &Wrappers, domain: usize) {
 fn wrap_arenas(functions: &Functions, wrappers: &Wrappers) {
     let mut wrapper = wrappers.arenas;
     let mut now = wrapper;
-    // SAFETY: the place is valid for the answer.
+    // SAFETY: the function may be called at any time, and writes to the local variable.
     unsafe { (functions.get_arena_allocator)(&mut now) };
     if now.alloc as usize == wrapper.alloc as usize {
         return;
@@ -112,11 +112,11 @@ fn wrap_arenas(functions: &Functions, wrappers: &Wrappers) {
     ARENAS.ctx.store(now.ctx, Ordering::Relaxed);
     ARENAS.alloc.store(now.alloc as Pointer, Ordering::Relaxed);
     ARENAS.free.store(now.free as Pointer, Ordering::Release);
-    // SAFETY: the wrapper passes every call on; the interpreter copies the structure.
+    // SAFETY: the wrapper passes every call on to what was there before; the interpreter copies the structure.
     unsafe { (functions.set_arena_allocator)(&mut wrapper) };
 }
 
-/// Wraps the object and mem domains, and the source of pymalloc's arenas. The calling thread has the GIL.
+/// Wraps the object and mem domains, and the allocator of pymalloc's arenas. The calling thread holds the GIL.
 pub fn install(functions: &Functions, wrappers: &Wrappers) {
     wrap(functions, wrappers, MEM);
     wrap(functions, wrappers, OBJ);
@@ -125,7 +125,7 @@ pub fn install(functions: &Functions, wrappers: &Wrappers) {
 
 static PROBE_SEEN: AtomicBool = AtomicBool::new(false);
 
-/// Somebody else's `malloc` function that was seen to call ours, by domain (tracemalloc's, say).
+/// By domain: another wrapper's `malloc` function that is known to call ours (that of tracemalloc, for instance).
 static REACHES_MEM: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 static REACHES_OBJ: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
@@ -133,7 +133,7 @@ const fn known_to_reach(domain: usize) -> &'static AtomicPtr<c_void> {
     if domain == OBJ { &REACHES_OBJ } else { &REACHES_MEM }
 }
 
-/// Called when a wrapper runs while its thread is inside the agent: then the probe reached us.
+/// Called when a wrapper runs while its thread is in the agent: a probe has reached it.
 #[cold]
 pub fn note_probe() {
     PROBE_SEEN.store(true, Ordering::Relaxed);
@@ -144,24 +144,24 @@ fn is_unknown(functions: &Functions, wrappers: &Wrappers, domain: usize) -> bool
     now != wrappers.of(domain).malloc as Pointer && now != known_to_reach(domain).load(Ordering::Relaxed)
 }
 
-/// Whether somebody changed Python's allocators since the last look. Calls nothing but `PyMem_GetAllocator`, so it
-/// may be asked from within any allocation.
+/// Whether Python's allocators have changed since the last check. Calls only `PyMem_GetAllocator`, so it may be called within any
+/// allocation.
 pub fn has_changed(functions: &Functions, wrappers: &Wrappers) -> bool {
     is_unknown(functions, wrappers, MEM) || is_unknown(functions, wrappers, OBJ)
 }
 
-/// Puts a wrapper back if calls do not reach it any more, directly or through somebody else's. Returns whether they
-/// did not.
+/// Wraps a domain again if calls do not reach the wrapper any more, neither directly nor through another wrapper. Returns whether
+/// that was so.
 fn put_back_if_lost(functions: &Functions, wrappers: &Wrappers, domain: usize) -> bool {
     if !is_unknown(functions, wrappers, domain) {
         return false;
     }
     let now = current(functions, wrappers, domain);
     PROBE_SEEN.store(false, Ordering::Relaxed);
-    // SAFETY: the allocator that is set now, with its own context; the block is freed at once by the same one.
+    // SAFETY: this is the domain's present allocator, called with its own context while the GIL is held.
     let block = unsafe { (now.malloc)(now.ctx, 1) };
     if !block.is_null() {
-        // SAFETY: as above.
+        // SAFETY: as above; the block is from the same allocator.
         unsafe { (now.free)(now.ctx, block) };
     }
     if PROBE_SEEN.load(Ordering::Relaxed) {
@@ -172,11 +172,11 @@ fn put_back_if_lost(functions: &Functions, wrappers: &Wrappers, domain: usize) -
     true
 }
 
-/// Puts the wrappers back if somebody removed them (tracemalloc restores what it found when it was started). Returns
-/// whether they had been lost.
+/// Wraps the domains again whose wrappers were removed (tracemalloc restores the allocator that it found at its start). Returns
+/// whether there were any.
 ///
-/// It allocates through the allocator that is set now, which may not be in the midst of something: the calling
-/// thread is at a safe point with the GIL, and inside the agent.
+/// This allocates through the present allocator, which must not be in the middle of something: the calling thread holds the
+/// GIL at a safe point, and is inside the agent.
 pub fn keep_installed(functions: &Functions, wrappers: &Wrappers) -> bool {
     let lost = [MEM, OBJ].map(|domain| put_back_if_lost(functions, wrappers, domain));
     lost.contains(&true)
