@@ -26,7 +26,7 @@ struct Counters<const N: usize> {
     counts: [AtomicU8; N],
 }
 
-// SAFETY: numbers only, of which 0 is one.
+// SAFETY: all fields are numbers, for which zero bytes are valid.
 unsafe impl<const N: usize> Zeroed for Counters<N> {}
 
 impl<const N: usize> Counters<N> {

@@ -1,14 +1,14 @@
-//! A recorded block that is live.
+//! Recorded live blocks.
 
 use deadweight_capture::{Allocator, StackId};
 
-/// What is known of a recorded block while it is live; heap snapshots join objects with it.
+/// A recorded block that is live. Heap snapshots join it with objects.
 #[derive(Clone, Copy)]
 pub struct LiveBlock {
-    /// Bytes that were asked for.
+    /// The requested size, bytes.
     pub size: u64,
-    /// By whom.
+    /// The stack that allocated it.
     pub stack: StackId,
-    /// From which allocator domain.
+    /// The allocator domain.
     pub domain: Allocator,
 }

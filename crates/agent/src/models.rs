@@ -1,9 +1,13 @@
-//! The lock and the filter in every order in which the memory model lets their threads' steps come: both files, with
-//! their tests, over the atomics of loom.
+//! The lock and the filter under loom, which tries every interleaving of threads that the memory model allows. Both files are
+//! compiled a second time, with their tests, over loom's atomics:
+//!
+//! ```text
+//! cargo test -p deadweight-agent --lib models
+//! ```
 
 use crate::{memory, thread};
 
-/// As [`crate::sync`], modelled.
+/// [`crate::sync`] over loom.
 mod sync {
     use core::ptr::null_mut;
     use core::sync::atomic::AtomicPtr as RealPtr;
@@ -12,10 +16,10 @@ mod sync {
     pub use loom::hint::spin_loop;
     use loom::sync::{Condvar, Mutex, atomic};
 
-    /// A thread of loom's that spins lets the others go on first, so it would never sleep.
+    /// None: a loom thread that spins lets all others run first, and would never get to sleep.
     pub const SPINS: core::ops::Range<u32> = 0..0;
 
-    /// A value of loom's that is made at its first use, so that its place can be a constant, or zeroed memory.
+    /// A loom object that is made when it is first used, so that constants and zeroed memory can hold it.
     struct Late<T>(RealPtr<T>);
 
     impl<T> Late<T> {
@@ -28,7 +32,7 @@ mod sync {
             } else {
                 made
             };
-            // SAFETY: made above, once: loom's threads take turns on one thread of the system. It is never freed.
+            // SAFETY: `made` was leaked above, once: loom runs all its threads on one thread of the system.
             unsafe { &*made }
         }
     }
@@ -78,14 +82,14 @@ mod sync {
         AtomicPtr<T> as AtomicPtr of *mut T;
     }
 
-    // SAFETY: it is only used through loom's, which is.
+    // SAFETY: all access is through loom's atomic, which is `Sync`.
     unsafe impl<T> Sync for AtomicPtr<T> {}
-    // SAFETY: as above.
+    // SAFETY: as above, and `Send`.
     unsafe impl<T> Send for AtomicPtr<T> {}
 
     type Queue = (Mutex<()>, Condvar);
 
-    /// A word with the kernel's queue of the threads that wait for it.
+    /// A word, with a model of the kernel's queue of threads that wait for it.
     pub struct AtomicU32 {
         word: Word,
         queue: Late<Queue>,
@@ -112,7 +116,7 @@ mod sync {
         }
     }
 
-    /// The kernel compares and goes to sleep under the lock of the queue.
+    /// As in the kernel, the lock of the queue is held from the comparison until the thread sleeps.
     pub fn futex_wait(word: &AtomicU32, value: u32) {
         let (lock, sleepers) = word.queue();
         let held = lock.lock().unwrap();
@@ -145,7 +149,7 @@ mod sync {
         impl Guarded {
             pub fn increase(&mut self) -> u32 {
                 self.0.with_mut(|value| {
-                    // SAFETY: loom has checked that no other thread is at it.
+                    // SAFETY: loom fails the test if another thread has access at the same time.
                     let value = unsafe { &mut *value };
                     *value += 1;
                     *value

@@ -23,7 +23,7 @@ struct Region {
     written: [u64; WORDS],
 }
 
-// SAFETY: numbers only, of which 0 is one.
+// SAFETY: all fields are numbers, for which zero bytes are valid.
 unsafe impl Zeroed for Region {}
 
 /// The set.
