@@ -1,9 +1,9 @@
 //! From a hook to an event: what is recorded, when, and under which lock.
 //!
 //! The fast paths ([`hooks`]) cost a few nanoseconds and take no lock. All else is behind the lock of [`state`], entered only
-//! with an [`InHook`](crate::thread::InHook). From below: [`state`] is what is kept, [`begin`] begins a recording, [`stack`]
-//! finds out who allocates, [`snapshot`] takes snapshots of the heap, [`event`] writes events; [`hooks`], [`region`],
-//! [`pending`] (what Python calls at safe points), [`end`] and [`lifecycle`] are called from outside.
+//! with an [`InHook`](crate::thread::InHook). From the lowest file up: [`state`] has the data, [`begin`] starts a recording,
+//! [`stack`] finds the stack of an event, [`snapshot`] takes heap snapshots, and [`event`] writes events. [`hooks`], [`region`],
+//! [`end`], [`pending`] (what Python calls at safe points) and [`lifecycle`] are the entry points.
 
 mod begin;
 mod end;

@@ -1,4 +1,4 @@
-//! The beginning of a recording: when Python has come up, in a forked child, and in each thread.
+//! Beginning a recording: once Python is initialised, in a forked child, and in each thread.
 
 use core::sync::atomic::Ordering;
 
@@ -19,14 +19,14 @@ use crate::snapshot::Snapshots;
 use crate::stacks::fixed;
 use crate::thread::{InHook, Thread};
 
-/// The agent, if this process is being recorded.
+/// The recorder, if this process is recorded.
 #[inline]
 pub(super) fn recording(thread: &'static Thread, inside: &InHook) -> Option<Held<'static, Recorder>> {
     enter_recording(thread, inside).map(|(agent, _)| agent)
 }
 
-/// The agent, if this process is being recorded, and whether the thread's countdown begins only now. Begins the
-/// recording when Python has come up, and in a forked child.
+/// The recorder, if this process is recorded, and whether the thread's countdown begins only now. Begins the recording when Python
+/// is initialised, and in a forked child.
 #[inline]
 pub(super) fn enter_recording(thread: &'static Thread, inside: &InHook) -> Option<(Held<'static, Recorder>, bool)> {
     match STATE.load(Ordering::Acquire) {
@@ -53,7 +53,7 @@ fn arm(thread: &'static Thread, inside: &InHook) -> Option<Held<'static, Recorde
     let mut agent = AGENT.hold(inside);
     let (python, callbacks) = (agent.python?, agent.callbacks?);
     if !is_plausible(python.thread_state()) || !python.has_gil() {
-        // Look again at the next allocation.
+        // Try again at the next allocation.
         thread.countdown.set(0);
         return None;
     }
@@ -71,12 +71,12 @@ fn arm(thread: &'static Thread, inside: &InHook) -> Option<Held<'static, Recorde
 
 #[cold]
 fn begin_child(thread: &'static Thread, inside: &InHook) -> Option<Held<'static, Recorder>> {
-    // One thread begins; what others do until it has begun is not recorded.
+    // Only one thread begins the recording; until it has begun, events of other threads are not recorded.
     ours()?
         .compare_exchange(NOT_BEGUN, BEGINS, Ordering::Acquire, Ordering::Relaxed)
         .ok()?;
-    // SAFETY: this is the child of a fork (`OURS` was wiped), where whoever held the lock does not exist; its own threads
-    // ask for it only once `OURS` says `RECORDED`, and this one, being here, is the only one to come by.
+    // SAFETY: this is the child of a fork (`OURS` was zeroed), in which the lock's holder does not exist. Its own threads take the
+    // lock only once `OURS` is `RECORDED`, and this thread, which has set `BEGINS`, is the only one to get here.
     unsafe { AGENT.reset_in_child() };
     thread.ready.set(false);
     let mut agent = AGENT.hold(inside);
@@ -88,7 +88,7 @@ fn begin_child(thread: &'static Thread, inside: &InHook) -> Option<Held<'static,
 }
 
 impl Recorder {
-    /// Begins the recording of this process; on failure the agent is inert from here on.
+    /// Begins the recording of this process; if that fails, the agent is inert from here on.
     fn begin_process(&mut self, forked: bool) {
         self.epoch += 1;
         self.live.clear();

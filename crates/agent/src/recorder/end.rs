@@ -1,4 +1,5 @@
-//! The end of the program's work, as long as Python is whole: a last snapshot, and whether a MemoryError was the reason.
+//! The end of the program's work, while Python is still intact: the last snapshot, and whether an uncaught MemoryError was the
+//! reason.
 
 use core::sync::atomic::Ordering;
 
@@ -10,8 +11,8 @@ use super::state::WITH_SNAPSHOTS;
 use crate::thread::Thread;
 use crate::{at_exit, os};
 
-/// Takes the last snapshot, when Python's exit functions run. Waits a while for the one before it to be written, and for
-/// this one: a tenth of the run in all, at most 5 s.
+/// Takes the last snapshot, while Python's exit functions run. Waits until the snapshot before it is written, and until this one
+/// is: in total for 1/10 of the run, between 1 and 5 s.
 pub fn last_snapshot() {
     if WITH_SNAPSHOTS.load(Ordering::Relaxed) {
         let began = os::now_nanos();
@@ -23,7 +24,7 @@ pub fn last_snapshot() {
     }
 }
 
-/// Notes that the program's work is over: what follows is waiting for snapshots, and Python's own end.
+/// Notes that the program's work is over: what follows is waiting for snapshots, and Python's finalisation.
 fn note_end() {
     let thread = Thread::current();
     if let Some(inside) = thread.enter()
@@ -33,7 +34,7 @@ fn note_end() {
     }
 }
 
-/// Waits until no snapshot is being written, or the patience since `began` is used up.
+/// Waits until no snapshot is being written, or the time for that since `began` is over.
 fn await_writer(began: u64) {
     let thread = Thread::current();
     let is_writing = || {
@@ -42,18 +43,18 @@ fn await_writer(began: u64) {
         let waited = os::now_nanos().saturating_sub(began);
         Some(!agent.snapshots.is_idle() && waited < agent.snapshots.patience_at_end())
     };
-    // Other threads may need the agent between two looks.
+    // The lock is released between two checks, since other threads may need it.
     while is_writing() == Some(true) {
         os::sleep_millisecond();
     }
 }
 
-/// Notes that a MemoryError which nothing caught ended the program, if it did. Called in an exit function.
+/// Notes that an uncaught MemoryError has ended the program, if so. Called by an exit function.
 pub fn note_memory_error() {
     let thread = Thread::current();
     let Some(inside) = thread.enter() else { return };
     let functions = recording(thread, &inside).and_then(|agent| agent.python?.exit);
-    // SAFETY: exit functions are called with the GIL.
+    // SAFETY: Python calls exit functions with the GIL held.
     if functions.is_some_and(|functions| unsafe { at_exit::is_memory_error(&functions) })
         && let Some(mut agent) = recording(thread, &inside)
     {

@@ -1,4 +1,4 @@
-//! Events: what is written of a block, and what is looked after by the way.
+//! Writing events, and the housekeeping after each event.
 
 use deadweight_capture::wire::State;
 use deadweight_capture::{Addr, Allocator, Cause};
@@ -10,21 +10,21 @@ use crate::os;
 use crate::python::allocators;
 use crate::thread::Thread;
 
-/// In an exact run only snapshots ask for the live blocks, and only those of at least this size are kept: the small
-/// ones belong to objects whose sizes a snapshot knows anyway.
+/// In an exact run only snapshots use the live blocks, and only those of at least this size are kept, bytes: smaller blocks mostly
+/// belong to objects whose sizes a snapshot knows anyway.
 const EXACT_LIVE_BYTES: u64 = 1024;
 
-/// Turns between two looks at whether Python's allocators are still wrapped.
+/// Events between two checks whether Python's allocators are still wrapped; 64 times as many in an exact run.
 const WRAPPER_TURNS: u32 = 64;
 
 impl Recorder {
-    /// Takes `size` bytes off the countdown and decides whether a block of that size is recorded.
+    /// Subtracts `size` bytes from the countdown, and decides whether a block of that size is recorded.
     pub(super) fn counts_down(&self, thread: &Thread, size: usize) -> bool {
         thread.countdown.set(thread.countdown.get().wrapping_sub(size as i64));
         thread.countdown.get() < 0 && self.takes_part(thread, size)
     }
 
-    /// Whether a block that overran the countdown is recorded.
+    /// Whether a block that has brought the countdown below 0 is recorded.
     pub(super) fn takes_part(&self, thread: &Thread, size: usize) -> bool {
         if self.config.exact {
             thread.countdown.set(-1);
@@ -80,7 +80,7 @@ impl Recorder {
         }
     }
 
-    /// Housekeeping after each event: rare work, by turns.
+    /// Housekeeping after each event; rare work only at some events.
     #[inline]
     pub(super) fn after_event(&mut self) {
         if !self.python_ends && self.interpreter.is_some_and(|interpreter| interpreter.is_finalizing()) {
@@ -108,14 +108,14 @@ impl Recorder {
         }
     }
 
-    /// Notes that Python ends, unless that is known.
+    /// Notes that Python ends, unless that is noted already.
     pub(super) fn note_end_of_work(&mut self) {
         if !self.python_ends {
             self.note_python_ends(false);
         }
     }
 
-    /// Notes that Python ends, or has ended by now (`over`).
+    /// Notes that Python ends, or that it has ended (`over`).
     #[cold]
     pub(super) fn note_python_ends(&mut self, over: bool) {
         self.python_ends = true;
@@ -135,7 +135,7 @@ impl Recorder {
         }
     }
 
-    /// Tells the capture which region the calling thread is in, if that is another one than at the last event.
+    /// Writes which region the calling thread is in, if it is not the one that the capture has for the last event.
     #[inline(always)]
     pub(super) fn mark_region(&mut self, thread: &Thread) {
         if self.regions.in_use {

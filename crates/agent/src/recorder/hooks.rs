@@ -1,4 +1,4 @@
-//! What the hooks call: the fast paths, and the way from there to an event.
+//! The functions that the hooks call: the fast paths, and the slow paths from there to an event.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ type Pointer = *mut c_void;
 
 // ---- fast paths ---------------------------------------------------------------------------------
 
-/// A block was born through a hook.
+/// A block was allocated through a hook.
 #[inline(always)]
 pub fn allocated(thread: &'static Thread, block: Pointer, size: usize, domain: Allocator) {
     if thread.is_inside() {
@@ -27,7 +27,7 @@ pub fn allocated(thread: &'static Thread, block: Pointer, size: usize, domain: A
     }
 }
 
-/// A block is about to go; `real` frees it.
+/// A block is about to be freed, by `real`.
 #[inline(always)]
 pub fn freed(block: Pointer, real: impl FnOnce()) {
     if filter::is_asked_for(block as u64) {
@@ -36,13 +36,13 @@ pub fn freed(block: Pointer, real: impl FnOnce()) {
     real();
 }
 
-/// A block changes its size; `real` does it.
+/// A block is resized, by `real`.
 #[inline(always)]
 pub fn reallocated(block: Pointer, size: usize, domain: Allocator, real: impl FnOnce() -> Pointer) -> Pointer {
     let thread = Thread::current();
     if thread.is_inside() {
         let new = real();
-        // pymalloc's table of arenas, made before the wrappers were there: its old place is known.
+        // This may be pymalloc's table of arenas, which was allocated before the wrappers were installed and so is known.
         if !new.is_null() && !block.is_null() && filter::is_asked_for(block as u64) {
             note_freed(thread, block);
         }
@@ -66,7 +66,7 @@ pub fn reallocated(block: Pointer, size: usize, domain: Allocator, real: impl Fn
 
 // ---- slow paths ---------------------------------------------------------------------------------
 
-/// The domain, and whether the block is new: the owner of one that was moved does not know yet.
+/// `is_new_block` is false for a block that was resized: its owner does not know its new place yet.
 #[cold]
 #[inline(never)]
 fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, (domain, is_new_block): (Allocator, bool)) {
@@ -74,7 +74,7 @@ fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, (domain,
     let Some((mut agent, is_new)) = enter_recording(thread, &inside) else {
         return;
     };
-    // A countdown that has only just begun has not seen this block yet.
+    // A countdown that has only just begun does not include this block yet.
     let takes_part = if is_new {
         agent.counts_down(thread, size)
     } else {
@@ -88,7 +88,7 @@ fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, (domain,
     }
 }
 
-/// Out of line, so that the fast path saves no registers.
+/// Not inlined, so that the fast path saves no registers.
 #[cold]
 #[inline(never)]
 fn known_freed(block: Pointer, real: impl FnOnce()) {
@@ -96,12 +96,12 @@ fn known_freed(block: Pointer, real: impl FnOnce()) {
     if !block.is_null() {
         note_freed(thread, block);
     }
-    // What the allocator frees underneath is the same block, mostly: then nothing is known of it any more.
+    // The block that the allocator frees in turn is mostly the same one, which is not known any more.
     let _inside = thread.enter_allocator();
     real();
 }
 
-/// Records that a block is gone, unless the thread is in the agent itself.
+/// Records that a block is freed, unless the thread is in the agent itself.
 #[cold]
 #[inline(never)]
 fn note_freed(thread: &'static Thread, block: Pointer) {
@@ -123,8 +123,8 @@ fn known_reallocated(
 ) -> Pointer {
     let mut real = Some(real);
     let mut call = || real.take().map_or(core::ptr::null_mut(), |real| real());
-    // Python's own allocators are called with the GIL, so the old address is given to nobody before the events are
-    // written; and they may take locks of their own.
+    // Python's allocators are called with the GIL, so no other thread gets the old address before the events are written. They
+    // may take locks of their own, so they are called without the agent's.
     let done = domain.is_python().then(|| {
         let _inside = thread.enter_allocator();
         call()
@@ -135,7 +135,7 @@ fn known_reallocated(
     let Some(mut agent) = recording(thread, &inside) else {
         return done.unwrap_or_else(call);
     };
-    // Otherwise with the lock held: another thread may be given the old address at once, and its event must come
+    // Other allocators are called with the lock held: another thread may get the old address at once, and its event must come
     // later.
     let new = done.unwrap_or_else(call);
     if !new.is_null() || (size == 0 && domain == Allocator::Malloc) {
@@ -149,7 +149,7 @@ fn known_reallocated(
 
 // ---- mappings -----------------------------------------------------------------------------------
 
-/// The program mapped memory itself.
+/// The program has mapped memory.
 pub fn mapped(place: Pointer, len: usize, protection: c_int, flags: c_int) {
     with_agent(|agent, thread| {
         let kind = if flags & libc::MAP_ANONYMOUS == 0 {
@@ -179,8 +179,8 @@ pub fn unmapped(place: Pointer, len: usize) {
     });
 }
 
-/// The program moves or resizes a mapping; `real` does it, with the lock held: its old range may be given to
-/// another thread at once.
+/// The program moves or resizes a mapping, by `real`. That is called with the lock held, since another thread may get the old range
+/// at once.
 pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnce() -> Pointer) -> Pointer {
     let thread = Thread::current();
     if STATE.load(Ordering::Acquire) != ON || thread.is_inside() {
@@ -204,7 +204,7 @@ pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnc
     new
 }
 
-/// pymalloc has mapped an arena: in the midst of an allocation, so only the range is noted.
+/// pymalloc has mapped an arena. It is in the middle of an allocation, so only the range is recorded.
 pub fn arena_mapped(place: Pointer, len: usize) {
     in_allocator(|agent| {
         if let Some(writer) = agent.output.writer(0) {
@@ -222,8 +222,8 @@ pub fn arena_unmapped(place: Pointer, len: usize) {
     });
 }
 
-/// As [`with_agent`], but also where the thread is in an allocator that was called through a wrapper of ours: no lock
-/// of the agent is held there.
+/// Like [`with_agent`], but also if the thread is in an allocator that was called through a wrapper: the agent's lock is not held
+/// there.
 #[cold]
 fn in_allocator(write: impl FnOnce(&mut Recorder)) {
     let thread = Thread::current();

@@ -1,4 +1,4 @@
-//! The recorded process's beginning, its forks, and its end.
+//! The start of the library in a process, forks, and the end of the process.
 
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -17,7 +17,7 @@ use crate::python::allocators::Wrappers;
 use crate::sampler::Sampler;
 use crate::thread::{InHook, Thread};
 
-/// The constructor's work: decides whether there is anything to do in this process. `wrappers` are for Python's
+/// Called by the library's constructor: decides whether this process is to be recorded. `wrappers` are those for Python's
 /// allocators.
 pub fn start(wrappers: &'static Wrappers) {
     let begun = prepare(wrappers);
@@ -28,10 +28,10 @@ fn prepare(wrappers: &'static Wrappers) -> Option<()> {
     let config = Config::from_environment()?;
     let python = Python::find()?;
     let page = os::map_private(4096)?;
-    // SAFETY: the page was just mapped. Kernels before 4.14 refuse; then `pthread_atfork` alone must do.
+    // SAFETY: the page was just mapped, and nothing is on it yet. Kernels before 4.14 refuse; then `pthread_atfork` has to suffice.
     unsafe { os::advise(page, 4096, libc::MADV_WIPEONFORK) };
     OURS.store(page.cast().as_ptr(), Ordering::Release);
-    // SAFETY: the handlers are functions of this library, which is never unloaded.
+    // SAFETY: the handlers are functions of this library, which is preloaded and so never unloaded.
     unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
     let inside = Thread::current().enter()?;
     let mut agent = AGENT.hold(&inside);
@@ -49,7 +49,7 @@ fn prepare(wrappers: &'static Wrappers) -> Option<()> {
     Some(())
 }
 
-/// The thread that holds the lock on behalf of a fork, by its block; null if there is none.
+/// The block of the thread that holds the lock because it is forking; null if there is none.
 static HELD_FOR_FORK: AtomicPtr<Thread> = AtomicPtr::new(null_mut());
 
 fn this_thread() -> *mut Thread {
@@ -60,7 +60,7 @@ unsafe extern "C" fn before_fork() {
     if STATE.load(Ordering::Acquire) == ON
         && let Some(inside) = Thread::current().enter()
     {
-        // The child then has tables that nobody was changing.
+        // With the lock held, no other thread is changing the tables that the child gets.
         core::mem::forget(AGENT.hold(&inside));
         HELD_FOR_FORK.store(this_thread(), Ordering::Relaxed);
         inside.keep();
@@ -72,7 +72,7 @@ unsafe extern "C" fn after_fork_in_parent() {
 }
 
 unsafe extern "C" fn after_fork_in_child() {
-    // Where the kernel did not wipe the page, this does.
+    // If the kernel has not zeroed the page, this does.
     if let Some(ours) = ours() {
         ours.store(NOT_BEGUN, Ordering::Relaxed);
     }
@@ -82,14 +82,15 @@ unsafe extern "C" fn after_fork_in_child() {
 fn after_fork() {
     let own = HELD_FOR_FORK.compare_exchange(this_thread(), null_mut(), Ordering::Relaxed, Ordering::Relaxed);
     if own.is_ok() {
-        // SAFETY: `before_fork` took it in this thread, whose block has the same address in a child, and forgot it.
+        // SAFETY: `before_fork` has taken the lock in this thread, whose block has the same address in a child, and forgotten its
+        // `Held`.
         unsafe { AGENT.release_after_fork() };
-        // SAFETY: `before_fork` kept the thread's value, too; `HELD_FOR_FORK` says so once.
+        // SAFETY: `before_fork` has called `keep` in this thread, and the exchange above succeeds once after that.
         drop(unsafe { InHook::resume() });
     }
 }
 
-/// The process ends by `_exit`: a last snapshot if Python code called it, and the end of the recording.
+/// The process calls `_exit`: takes a last snapshot if Python code has called it, and ends the recording.
 pub fn finish_at_once() {
     if WITH_SNAPSHOTS.load(Ordering::Relaxed)
         && STATE.load(Ordering::Acquire) == ON
@@ -101,7 +102,7 @@ pub fn finish_at_once() {
     end_recording(false);
 }
 
-/// The process that is recorded; another one shares this memory after `vfork`.
+/// The process id of the recorded process: after `vfork` another process shares this memory.
 fn recorded_pid() -> u32 {
     let Some(inside) = Thread::current().enter() else {
         return 0;
@@ -109,13 +110,13 @@ fn recorded_pid() -> u32 {
     AGENT.hold_soon(&inside, 100).map_or(0, |agent| agent.output.pid())
 }
 
-/// The process ends after its exit handlers, Python's own end among them.
+/// Called by the library's destructor: the process has run its exit handlers, and Python has ended.
 pub fn finish() {
     end_recording(true);
 }
 
-/// Writes the end of the recording; `orderly`: the process comes from `exit`. Safe in a `vfork` child, which shares this
-/// memory with the process that is recorded, and in a signal handler that interrupted the agent.
+/// Writes the end of the recording. `orderly`: the process ends by `exit`. Safe in a `vfork` child, which shares this memory with
+/// the recorded process, and in a signal handler that has interrupted the agent.
 fn end_recording(orderly: bool) {
     if STATE.load(Ordering::Acquire) != ON || is_forked_child() {
         return;

@@ -1,4 +1,5 @@
-//! What Python runs for us at a safe point: in the main thread, with the GIL, between two instructions.
+//! The functions that Python calls at safe points: pending calls, which run in the main thread, with the GIL, between two
+//! instructions; and an exit function.
 
 use core::ffi::{c_int, c_void};
 
@@ -12,21 +13,27 @@ use crate::thread::Thread;
 
 type Pointer = *mut c_void;
 
-/// Runs as a pending call: in the main thread, with the GIL, between two instructions.
+/// A pending call: compares a walk of the frames with what Python says about them.
+///
+/// # Safety
+/// Python calls this as a pending call.
 pub unsafe extern "C" fn self_test(_: Pointer) -> c_int {
     let thread = Thread::current();
     if let Some(inside) = thread.enter()
         && let Some(mut agent) = recording(thread, &inside)
         && let (Some(python), Some(interpreter)) = (agent.python, agent.interpreter)
     {
-        // SAFETY: a pending call holds the GIL at a safe point.
+        // SAFETY: a pending call runs with the GIL, at a safe point.
         let outcome = unsafe { interpreter.self_test(&python, thread, agent.stacks.frames()) };
         agent.tested(outcome);
     }
     0
 }
 
-/// Runs as a pending call: in the main thread, with the GIL, between two instructions.
+/// A pending call: takes the snapshot that was requested.
+///
+/// # Safety
+/// Python calls this as a pending call.
 pub unsafe extern "C" fn due_snapshot(_: Pointer) -> c_int {
     let thread = Thread::current();
     let mut asked = None;
@@ -37,7 +44,7 @@ pub unsafe extern "C" fn due_snapshot(_: Pointer) -> c_int {
         Some((python.exit?, python.version.minor))
     });
     if let Some((functions, minor)) = functions {
-        // SAFETY: a pending call holds the GIL at a safe point.
+        // SAFETY: a pending call runs with the GIL, at a safe point.
         unsafe { at_exit::register(&functions, minor, &EXIT_FUNCTION) };
     }
     if let Some(cause) = asked {
@@ -46,8 +53,11 @@ pub unsafe extern "C" fn due_snapshot(_: Pointer) -> c_int {
     0
 }
 
-/// Runs as a pending call: puts the wrappers of Python's allocators back if they were removed. Not from within an
-/// allocation: tracemalloc, for one, holds a lock of its own in some of them.
+/// A pending call: wraps Python's allocators again if the wrappers were removed. This is not done within an allocation:
+/// tracemalloc, for one, holds a lock of its own in some.
+///
+/// # Safety
+/// Python calls this as a pending call.
 pub unsafe extern "C" fn keep_wrappers(_: Pointer) -> c_int {
     let thread = Thread::current();
     let Some(inside) = thread.enter() else { return 0 };
@@ -70,10 +80,10 @@ static EXIT_FUNCTION: MethodDefinition = MethodDefinition {
     documentation: c"Takes deadweight's last snapshot of the heap.".as_ptr(),
 };
 
-/// Runs among Python's exit functions, with the GIL.
+/// An exit function; Python calls it with the GIL.
 unsafe extern "C" fn exit_function(_: Pointer, _: Pointer) -> Pointer {
     end::note_memory_error();
     end::last_snapshot();
-    // SAFETY: Python calls this with the GIL, after `at_exit::register`.
+    // SAFETY: Python holds the GIL here, and `at_exit::register` has made this function known to it.
     unsafe { at_exit::none() }
 }

@@ -1,4 +1,4 @@
-//! The program enters and leaves regions; which region events belong to.
+//! Entering and leaving regions.
 
 use core::sync::atomic::Ordering;
 
@@ -6,8 +6,8 @@ use super::begin::recording;
 use super::state::{ON, Recorder, STATE};
 use crate::thread::Thread;
 
-/// The program is about to enter its first region: `value` is what the context variable at `variable` holds in the calling
-/// thread. Whether tasks can be told apart; else regions are known by thread.
+/// Called before the program enters its first region: `value` is the value of the context variable at `variable` in the calling
+/// thread. Returns whether tasks can be told apart; otherwise regions are known by thread.
 pub fn begin_regions(variable: u64, value: u64) -> bool {
     with_recording(|agent, thread| {
         let (Some(python), Some(interpreter)) = (agent.python, agent.interpreter) else {
@@ -38,7 +38,7 @@ pub fn enter_region(number: u32, outer: u32, name: &[u8]) {
     });
 }
 
-/// The calling thread leaves a region, and is in `outer` then, or in none (0).
+/// The calling thread leaves a region, and is in region `outer` again, or in none (0).
 pub fn leave_region(number: u32, outer: u32) {
     with_recording(|agent, thread| {
         agent.output.clock_now();

@@ -1,4 +1,5 @@
-//! Heap snapshots: asking Python's main thread for one, and taking it; there, or where it does not come to it.
+//! Heap snapshots: asking Python's main thread for one, and taking it there, or in another thread if the main thread does not get to
+//! it.
 
 use deadweight_capture::{Cause, wire};
 use deadweight_cpython::heap::lists;
@@ -11,19 +12,19 @@ use crate::python::OwnMemory;
 use crate::snapshot::{Forked, Refused, child};
 use crate::thread::Thread;
 
-/// What came of the wish for a snapshot.
+/// What became of a request for a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SnapshotOutcome {
     /// It is being written.
     Taken,
-    /// Not now: another one is still being written, or the collector runs.
+    /// Not now: another one is still being written, or the collector is running.
     Later,
-    /// There is none to be had, or it is not worth having.
+    /// There can be no snapshot, or it is not worth taking.
     Never,
 }
 
-/// Takes a snapshot in a thread that has the GIL, at a point where the heap is sound: in a pending call, in an exit
-/// function, in `_exit` or `deadweight.snapshot()` called from Python code.
+/// Takes a snapshot in a thread that holds the GIL, at a point where the heap is consistent: in a pending call, in an exit function,
+/// or in `_exit` or `deadweight.snapshot()` called by Python code.
 pub fn snapshot_now(cause: Cause, label: &[u8]) -> SnapshotOutcome {
     let thread = Thread::current();
     if (cause.is_wanted() || WITH_SNAPSHOTS.load(Ordering::Relaxed))
@@ -36,11 +37,11 @@ pub fn snapshot_now(cause: Cause, label: &[u8]) -> SnapshotOutcome {
             && let (Some(python), Some(interpreter)) = (agent.python, agent.interpreter)
             && let StackState::Untested { .. } = agent.stack_state
         {
-            // SAFETY: the thread has the GIL (checked above) and was called from Python code.
+            // SAFETY: the thread holds the GIL (checked above), and Python code has called `deadweight.snapshot()`.
             let outcome = unsafe { interpreter.self_test(&python, thread, agent.stacks.frames()) };
             agent.tested(outcome);
         }
-        // SAFETY: see above.
+        // SAFETY: the thread holds the GIL (checked above), and the callers are at points where the heap is consistent.
         return unsafe { agent.take_snapshot(cause, label) };
     }
     SnapshotOutcome::Never
@@ -62,16 +63,16 @@ impl Recorder {
         }
     }
 
-    /// Takes the snapshot that the main thread has not come to, in a thread that has just got memory for an object.
+    /// Takes the snapshot that the main thread has not got to, in a thread that has just allocated memory for an object.
     ///
-    /// There the heap is as sound as the collector needs it: up to 3.11 it runs at this very point, and an allocation
-    /// may always fail, so nothing is half changed. References that C code has in its hands make objects look alive.
+    /// The heap is as consistent there as the collector needs it: up to 3.11 the collector itself runs at this point, and since any
+    /// allocation may fail, nothing is half changed. References that C code holds make objects look alive.
     #[inline]
     pub(super) fn take_overdue(&mut self, thread: &Thread) {
         if let Some(cause) = self.snapshots.take_overdue(thread.is_main.get())
             && self.python.is_some_and(|python| python.has_gil())
         {
-            // SAFETY: the thread has the GIL, and the heap is sound (see above).
+            // SAFETY: the thread holds the GIL (checked above), and the heap is consistent (see above).
             unsafe { self.take_snapshot(cause, b"") };
         }
     }
@@ -79,9 +80,9 @@ impl Recorder {
     /// Takes a snapshot of the heap.
     ///
     /// # Safety
-    /// The calling thread holds the GIL at a point where the heap is sound.
+    /// The calling thread holds the GIL at a point where the heap is consistent.
     pub(super) unsafe fn take_snapshot(&mut self, cause: Cause, label: &[u8]) -> SnapshotOutcome {
-        // A request may have been taken back by now.
+        // The request may have been withdrawn meanwhile.
         let is_void = cause == Cause::Asked && !self.output.is_asked();
         if is_void || !(self.config.snapshots || cause.is_wanted()) {
             return SnapshotOutcome::Never;
@@ -93,7 +94,7 @@ impl Recorder {
         if main
             .is_none_or(|main| lists::is_collecting(&OwnMemory, interpreter.layout, interpreter.interpreters.gc(main)))
         {
-            // A finalizer that asks is called by the collector: it would wait for itself.
+            // If a finalizer has called `deadweight.snapshot()`, the collector runs it: it would wait for itself.
             return if cause == Cause::Called {
                 SnapshotOutcome::Never
             } else {
@@ -119,7 +120,7 @@ impl Recorder {
         }
         self.output.clock_now();
         let _ = self.output.define(0, |writer| writer.snapshot(number));
-        // SAFETY: by the caller's promise; the child only runs `child::run`.
+        // SAFETY: the caller holds the GIL at a consistent point; the child only runs `child::run`, which ends it.
         match unsafe { self.snapshots.fork(&destination, cause) } {
             Ok(Forked::Child(begun)) => child::run(&child::Job {
                 cause,

@@ -1,4 +1,4 @@
-//! The stack of an event: the running thread's frames, once a comparison has shown that they are walked as they should be.
+//! The stack of an event: the running thread's frames, once a comparison has shown that they are walked correctly.
 
 use deadweight_capture::StackId;
 
@@ -50,7 +50,8 @@ impl Recorder {
         }
     }
 
-    /// The stack of a thread that has no Python state: its name. Read anew now and then, as threads are named late.
+    /// The stack of a thread without Python state: its name. The name is read again from time to time, as threads are often named
+    /// late.
     pub(super) fn native_stack(&mut self, thread: &Thread) -> StackId {
         const USES: u32 = 256;
         let age = thread.native_age.get().wrapping_add(1);
@@ -80,7 +81,7 @@ impl Recorder {
         }
     }
 
-    /// Takes in the outcome of a comparison; `None` if there was nothing to compare yet.
+    /// Evaluates the outcome of a comparison; `None` if there was nothing to compare yet.
     pub(super) fn tested(&mut self, outcome: Option<Result<usize, Reason>>) {
         let tests_left = match self.stack_state {
             StackState::On { tests_left, .. } => tests_left.saturating_sub(1),

@@ -1,4 +1,4 @@
-//! What the recorder keeps, under one lock; and where the agent is in its life.
+//! The recorder's data, behind one lock, and the state of the agent in this process.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
@@ -18,7 +18,7 @@ use crate::snapshot::Snapshots;
 use crate::stacks::Stacks;
 use crate::table::Table;
 
-/// Where the agent is in its life:
+/// The state of the agent:
 ///
 /// ```text
 /// UNSET ──constructor──► WAITING ──Python is up──► ON ──exit, disk full──► INERT
@@ -30,66 +30,70 @@ pub(super) const INERT: u32 = 1;
 pub(super) const WAITING: u32 = 2;
 pub(super) const ON: u32 = 3;
 
-/// A page that the kernel wipes in the child of any fork: [`RECORDED`] in the process that is recorded.
+/// A word on a page that the kernel zeroes in the child of any fork: one of the three values below.
 pub(super) static OURS: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
 
-/// A child that has not begun its own recording.
+/// In a forked child whose own recording has not begun.
 pub(super) const NOT_BEGUN: u32 = 0;
-/// The process is recorded.
+/// In a process that is recorded.
 pub(super) const RECORDED: u32 = 1;
-/// A thread of a child begins its recording at this moment.
+/// In a forked child while one of its threads begins the recording.
 pub(super) const BEGINS: u32 = 2;
 
 /// Whether heap snapshots are taken at all.
 pub(super) static WITH_SNAPSHOTS: AtomicBool = AtomicBool::new(false);
 
+/// The recorder.
 pub(super) static AGENT: Lock<Recorder> = Lock::new(Recorder::new());
 
 /// A function that Python's main thread calls at a safe point.
 pub type PendingCall = unsafe extern "C" fn(*mut c_void) -> c_int;
 
-/// What Python is given to call. All of it uses the recorder, which so must be told of it.
+/// The functions that Python is given to call. They use the recorder, so the recorder does not name them: it is given them at the
+/// start.
 #[derive(Clone, Copy)]
 pub struct Callbacks {
     /// The wrappers of Python's allocators.
     pub wrappers: &'static Wrappers,
-    /// Compares a walk of frames with what Python says of them.
+    /// Compares a walk of the frames with what Python says about them.
     pub self_test: PendingCall,
-    /// Takes the snapshot that was asked for.
+    /// Takes the snapshot that was requested.
     pub due_snapshot: PendingCall,
-    /// Puts the wrappers back if they were removed.
+    /// Wraps the allocators again if the wrappers were removed.
     pub keep_wrappers: PendingCall,
 }
 
-/// What the lock guards.
+/// The recorder: all that the lock protects.
 pub struct Recorder {
     pub(super) config: Config,
     pub(super) sampler: Sampler,
     pub(super) python: Option<Python>,
     pub(super) interpreter: Option<InterpreterState>,
     pub(super) stack_state: StackState,
-    /// What Python is given to call; `None` before the recording can begin.
+    /// The functions that Python is given to call; `None` until the library is set up.
     pub(super) callbacks: Option<Callbacks>,
     pub(super) output: Output,
     pub(super) stacks: Stacks,
     pub(super) catalogue: Catalogue,
-    /// Live blocks that were recorded (sampled run only).
+    /// Recorded blocks that are live; in an exact run only large ones, and only for snapshots.
     pub(super) live: Table<u64, LiveBlock>,
     pub(super) snapshots: Snapshots,
-    /// Whether Python's end was seen to begin.
+    /// Whether the capture says that Python ends.
     pub(super) python_ends: bool,
     pub(super) regions: Regions,
-    /// Changes in a forked child: what threads remember of the parent's ids is void.
+    /// Number of the recording; it changes in a forked child, where ids that threads have kept from the parent are void.
     pub(super) epoch: u32,
+    /// Number of events so far, to spread rare work.
     pub(super) turns: u32,
 }
 
 /// Whether there are Python stacks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum StackState {
-    /// The walk was not yet compared with the public API; whether the comparison is on its way.
+    /// A walk has not been compared with the public API yet; `asked`: the comparison is queued.
     Untested { asked: bool },
-    /// It was right, with at most so many frames; a deeper stack is compared again, so many times.
+    /// Walks agree with the public API, up to `deepest` frames. A much deeper stack is compared again, at most `tests_left`
+    /// times.
     On {
         deepest: usize,
         tests_left: u8,
@@ -100,6 +104,7 @@ pub enum StackState {
 }
 
 impl Recorder {
+    /// Nothing recorded yet.
     pub(super) const fn new() -> Recorder {
         Recorder {
             config: Config::NONE,
@@ -120,6 +125,7 @@ impl Recorder {
         }
     }
 
+    /// Writes a note for the report.
     pub(super) fn note(&mut self, pieces: &[&[u8]]) {
         let mut text = Path::EMPTY;
         for piece in pieces {
@@ -129,28 +135,29 @@ impl Recorder {
         let _ = self.output.define(text.len(), |writer| writer.note(text));
     }
 
-    /// Has Python's main thread make one of our calls; whether Python has taken it on.
+    /// Queues a callback for Python's main thread; returns whether Python has accepted it.
     pub(super) fn add_pending_call(&self, which: impl FnOnce(&Callbacks) -> PendingCall) -> bool {
         let (Some(python), Some(callbacks)) = (&self.python, &self.callbacks) else {
             return false;
         };
-        // SAFETY: may be called from any thread, with or without the GIL, once Python is initialised.
+        // SAFETY: `Py_AddPendingCall` may be called from any thread, with or without the GIL, once Python is initialised.
         python.is_initialized()
             && unsafe { (python.functions.add_pending_call)(which(callbacks), core::ptr::null_mut()) } == 0
     }
 }
 
+/// The word on the page that is zeroed in forked children; `None` before it is mapped.
 pub(super) fn ours() -> Option<&'static AtomicU32> {
-    // SAFETY: null, or the page that `start` has mapped, which is never unmapped.
+    // SAFETY: null, or on the page that `lifecycle::start` has mapped, which is never unmapped.
     unsafe { OURS.load(Ordering::Acquire).as_ref() }
 }
 
-/// Whether this is a child that has not begun its own recording.
+/// Whether this is a forked child whose own recording has not begun.
 pub(super) fn is_forked_child() -> bool {
     ours().is_some_and(|ours| ours.load(Ordering::Acquire) != RECORDED)
 }
 
-/// Recording is over in this process.
+/// Ends the recording of this process.
 pub(super) fn go_inert() {
     STATE.store(INERT, Ordering::Release);
     filter::ask(Ask::Nothing);
