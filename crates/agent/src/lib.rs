@@ -21,6 +21,7 @@
 //! [`recorder`]: the way from a hook to an event.
 #![cfg_attr(not(test), no_std)]
 #![cfg_attr(test, allow(dead_code))]
+#![allow(rustdoc::private_intra_doc_links, reason = "who reads this reads the code")]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![cfg_attr(
     test,
