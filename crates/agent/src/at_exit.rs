@@ -1,33 +1,27 @@
-//! The last snapshot: an exit function in the user's Python, registered early so that it runs last, when modules and
-//! their memory are still there. It also looks whether a MemoryError that nothing caught ended the program.
+//! Registering an exit function in the user's Python. It is registered early, so that it runs last, but while modules and their
+//! memory are still there. Also: whether an uncaught MemoryError has ended the program.
 
 use core::ffi::{CStr, c_void};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::python::{ExitFunctions, MethodDefinition};
-use crate::recorder;
 
 type Pointer = *mut c_void;
 
 static NONE: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 static TAKE_REFERENCE: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
-static DEFINITION: MethodDefinition = MethodDefinition {
-    name: c"deadweight_snapshot".as_ptr(),
-    function: snapshot,
-    flags: 4,
-    documentation: c"Takes deadweight's last snapshot of the heap.".as_ptr(),
-};
-
-unsafe extern "C" fn snapshot(_: Pointer, _: Pointer) -> Pointer {
-    recorder::note_memory_error();
-    recorder::last_snapshot();
+/// `None`, with a reference for the caller.
+///
+/// # Safety
+/// The calling thread has the GIL, and [`register`] has run.
+pub unsafe fn none() -> Pointer {
     let none = NONE.load(Ordering::Relaxed);
     let take = TAKE_REFERENCE.load(Ordering::Relaxed);
-    // SAFETY: `register` stored the address of `Py_IncRef` before Python could call this.
+    // SAFETY: `register` has stored the address of `Py_IncRef`.
     let take = unsafe { core::mem::transmute::<Pointer, unsafe extern "C" fn(Pointer)>(take) };
-    // SAFETY: an exit function is called with the GIL; `None` is always there.
+    // SAFETY: the GIL is held; `None` is always there.
     unsafe { take(none) };
     none
 }
@@ -37,9 +31,9 @@ unsafe extern "C" fn snapshot(_: Pointer, _: Pointer) -> Pointer {
 /// # Safety
 /// The calling thread holds the GIL.
 pub unsafe fn is_memory_error(functions: &ExitFunctions) -> bool {
-    // SAFETY: by the caller's promise; the reference is borrowed while nothing else runs.
+    // SAFETY: the caller holds the GIL; the reference is borrowed, and nothing else runs meanwhile.
     let last = unsafe { (functions.system_value)(c"last_type".as_ptr()) };
-    // SAFETY: Python has set its exceptions' places when it is up.
+    // SAFETY: `memory_error` is the address of `PyExc_MemoryError`, which is set while Python is initialised.
     let memory_error = unsafe { functions.memory_error.cast::<Pointer>().read() };
     // SAFETY: both are types, and the GIL is held.
     !last.is_null() && unsafe { (functions.matches)(last, memory_error) } != 0
@@ -53,12 +47,12 @@ struct Reference<'a> {
 
 impl Drop for Reference<'_> {
     fn drop(&mut self) {
-        // SAFETY: the reference is ours (`Calls::owned`), and the GIL is held (`Calls::new`).
+        // SAFETY: this value owns the reference (`Calls::owned`), and the GIL is held (`Calls::new`).
         unsafe { (self.functions.drop_reference)(self.object) };
     }
 }
 
-/// Calls of Python's in a thread that holds the GIL.
+/// Calls of Python's functions in a thread that holds the GIL.
 #[derive(Clone, Copy)]
 struct Calls<'a> {
     functions: &'a ExitFunctions,
@@ -73,16 +67,16 @@ impl<'a> Calls<'a> {
         Calls { functions, minor }
     }
 
-    /// What a function has returned with a reference for us; `None` if it failed.
+    /// The result of a function that returns a new reference; `None` if it has failed.
     fn owned(self, object: Pointer) -> Option<Reference<'a>> {
         let functions = self.functions;
         (!object.is_null()).then_some(Reference { object, functions })
     }
 
-    /// The same without one, from a function that lends its own.
+    /// The result of a function that returns a borrowed reference; `None` if it has failed.
     fn lent(self, object: Pointer) -> Option<Reference<'a>> {
         if !object.is_null() {
-            // SAFETY: it is alive as long as nothing else runs, and the GIL is held.
+            // SAFETY: the GIL is held, and the object is alive while nothing else runs.
             unsafe { (self.functions.take_reference)(object) };
         }
         self.owned(object)
@@ -118,52 +112,53 @@ impl<'a> Calls<'a> {
 
     fn call(self, callable: &Reference<'_>, argument: Option<&Reference<'_>>) -> Option<Reference<'a>> {
         let argument = argument.map_or(null_mut(), |argument| argument.object);
-        // SAFETY: both objects are alive by their references; the arguments end with NULL, of which one too many is never read.
+        // SAFETY: both objects are alive by their references; the arguments end with NULL, and nothing is read after the first.
         self.owned(unsafe { (self.functions.call)(callable.object, argument, null_mut::<c_void>()) })
     }
 
-    /// The exit function as an object of Python's.
-    fn exit_function(self) -> Option<Reference<'a>> {
-        // SAFETY: `DEFINITION` is static; the GIL is held.
-        self.owned(unsafe { (self.functions.new_function)(&DEFINITION, null_mut(), null_mut()) })
+    /// A C function as a Python object.
+    fn function(self, definition: &'static MethodDefinition) -> Option<Reference<'a>> {
+        // SAFETY: the definition is static, and the GIL is held.
+        self.owned(unsafe { (self.functions.new_function)(definition, null_mut(), null_mut()) })
     }
 }
 
-/// Registers the exit function, once. `minor` is 9 for Python 3.9.
+/// Registers an exit function, once. `minor` is 9 for Python 3.9.
 ///
 /// # Safety
 /// The calling thread holds the GIL at a safe point.
-pub unsafe fn register(functions: &ExitFunctions, minor: u8) {
+pub unsafe fn register(functions: &ExitFunctions, minor: u8, function: &'static MethodDefinition) {
     if NONE.load(Ordering::Relaxed) == functions.none.cast() {
         return;
     }
     NONE.store(functions.none.cast(), Ordering::Relaxed);
     TAKE_REFERENCE.store(functions.take_reference as Pointer, Ordering::Relaxed);
-    // A pending call may run while the interpreter reports an exception, a SystemExit perhaps: it stays as it is.
+    // A pending call may run while the interpreter is handling an exception, such as SystemExit: it must stay as it is.
     let (mut kind, mut value, mut traceback) = (null_mut(), null_mut(), null_mut());
-    // SAFETY: by the caller's promise.
+    // SAFETY: the caller holds the GIL; the places are local variables.
     unsafe { (functions.fetch_exception)(&mut kind, &mut value, &mut traceback) };
-    // SAFETY: by the caller's promise; it is used before this function returns.
+    // SAFETY: the caller holds the GIL until this function returns.
     let calls = unsafe { Calls::new(functions, minor) };
-    if register_with(calls).is_none() {
-        // Look again at the next snapshot.
+    if register_with(calls, function).is_none() {
+        // Try again at the next snapshot.
         NONE.store(null_mut(), Ordering::Relaxed);
     }
-    // SAFETY: the references go back where they came from; an exception of ours is dropped.
+    // SAFETY: the GIL is held; the references came from `fetch_exception`. An exception raised meanwhile is dropped.
     unsafe { (functions.restore_exception)(kind, value, traceback) };
 }
 
-fn register_with(calls: Calls<'_>) -> Option<()> {
+fn register_with(calls: Calls<'_>, function: &'static MethodDefinition) -> Option<()> {
     let register = calls.attribute(&module(calls)?, c"register")?;
-    calls.call(&register, Some(&calls.exit_function()?)).map(drop)
+    calls.call(&register, Some(&calls.function(function)?)).map(drop)
 }
 
-/// The module `atexit`: the program's, or one of our own. From 3.10 on all such modules register with the interpreter; before,
-/// each has its own functions, and the last one is called: there only the program's will do.
+/// The module `atexit`: the program's, or one of our own. From 3.10 on all instances of the module register functions with the
+/// interpreter. Before, each instance has its own functions, and only those of the last instance are called, so only the
+/// program's own will do.
 ///
-/// Importing it could meet the import system in the midst of its own locking, and hooks of the program's. So it is made as
-/// the import system makes it, by `_imp.create_builtin` and `_imp.exec_builtin` (`Python/import.c`), which run no
-/// Python code, and it is no entry of `sys.modules`.
+/// An import could deadlock on the import system's locks, and run import hooks of the program's. So the module is made as the
+/// import system makes it, by `_imp.create_builtin` and `_imp.exec_builtin` (`Python/import.c`), which run no Python code. It is
+/// not entered in `sys.modules`.
 fn module(calls: Calls<'_>) -> Option<Reference<'_>> {
     if let Some(module) = calls.imported(c"atexit") {
         return Some(module);
@@ -172,7 +167,7 @@ fn module(calls: Calls<'_>) -> Option<Reference<'_>> {
         return None;
     }
     let loader = calls.imported(c"_imp")?;
-    // An object that may have any attributes: the specification has a name.
+    // Any object that can have attributes serves as the specification; it needs a name.
     let kind = calls.attribute(&calls.of_system(c"implementation")?, c"__class__")?;
     let specification = calls.call(&kind, None)?;
     calls.set_attribute(&specification, c"name", &calls.string(c"atexit")?)?;

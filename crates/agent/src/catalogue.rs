@@ -1,22 +1,23 @@
-//! Code objects and strings that the capture knows: each is copied into it once, at first sight, while the frame
-//! that runs it keeps it alive.
+//! The code objects and strings that are in the capture. Each is copied into it once, when it is first seen, while the frame that
+//! runs it keeps it alive.
 //!
-//! A code object is known by its address until that memory is freed; the hooks see that. As a second guard, what
-//! identifies it is compared whenever its address is looked up.
+//! A code object is identified by its address until its memory is freed, which the hooks see. In addition, the fields that
+//! identify it are compared whenever its address is looked up.
 
 use deadweight_capture::{CodeId, Frame, LineTableKind, StackId, StringId};
 use deadweight_cpython::code::{self, CodeIdentity};
 use deadweight_cpython::{Layout, bytes, unicode};
 
 use crate::filter;
+use crate::memory::NoMemory;
 use crate::output::Output;
 use crate::python::OwnMemory;
 use crate::stacks::Definitions;
-use crate::table::{NoMemory, Table, spread};
+use crate::table::{Table, spread};
 
-/// Longest text that is kept of a name, in bytes.
+/// Longest part of a name that is kept, bytes.
 const TEXT_BYTES: usize = 4096;
-/// Longest line table that is kept, in bytes.
+/// Longest line table that is kept, bytes.
 const LINE_TABLE_BYTES: u64 = 100 << 10;
 
 #[derive(Clone, Copy)]
@@ -25,7 +26,7 @@ struct KnownCode {
     identity: CodeIdentity,
 }
 
-/// What the capture knows of this process.
+/// The code objects and strings of this process that are in the capture.
 pub struct Catalogue {
     codes: Table<u64, KnownCode>,
     next_code: u32,
@@ -53,7 +54,7 @@ impl Catalogue {
         (self.next_code, self.next_string) = (1, 1);
     }
 
-    /// The memory at this address was freed: returns whether a code object had been there.
+    /// Called when the memory at this address is freed: returns whether a known code object was there.
     pub fn forget_code(&mut self, address: u64) -> bool {
         let known = self.codes.remove(address).is_some();
         if known {
@@ -62,7 +63,7 @@ impl Catalogue {
         known
     }
 
-    /// The id of a text, defined in the capture if it is new.
+    /// The id of a text; a new text is defined in the capture.
     pub fn string(&mut self, text: &[u8], output: &mut Output) -> StringId {
         if text.is_empty() {
             return StringId::EMPTY;
@@ -76,7 +77,7 @@ impl Catalogue {
             return StringId::EMPTY;
         }
         self.next_string += 1;
-        // Without memory the text is only defined again next time.
+        // If there is no memory for the entry, the text is defined again next time.
         let _ = self.strings.insert(hash, id);
         id
     }
@@ -108,8 +109,8 @@ impl Catalogue {
         let table =
             bytes::content(&OwnMemory, layout, metadata.line_table).filter(|table| table.len <= LINE_TABLE_BYTES);
         let lines = match &table {
-            // SAFETY: the content of a bytes object that the code object refers to, which a running frame keeps
-            // alive; bytes objects never change.
+            // SAFETY: address and length are those of a bytes object, which is immutable, and which the code object of a running
+            // frame keeps alive.
             Some(table) => unsafe { core::slice::from_raw_parts(table.addr as *const u8, table.len as usize) },
             None => &[],
         };
@@ -132,8 +133,7 @@ impl Catalogue {
     }
 }
 
-/// A 64-bit hash of a text, never 0. Two texts of one process collide with a chance of about 1e-13 among a thousand
-/// million pairs.
+/// A 64-bit hash of a text, never 0. Among 1e9 pairs of texts, the probability of a collision is about 1e-10.
 fn text_hash(text: &[u8]) -> u64 {
     let mut hash = text.len() as u64;
     for piece in text.chunks(8) {
@@ -146,13 +146,13 @@ fn text_hash(text: &[u8]) -> u64 {
     spread(hash) | 1
 }
 
-/// The catalogue as the stack tree needs it, with the output that definitions go to.
+/// The catalogue as the stack tree needs it, with the output for definitions.
 pub struct Defining<'a> {
-    /// What is known.
+    /// The catalogue.
     pub catalogue: &'a mut Catalogue,
-    /// Where definitions go.
+    /// The output for definitions.
     pub output: &'a mut Output,
-    /// Offsets of this interpreter; `None` if there are no Python frames.
+    /// The layout of this interpreter; `None` if there are no Python frames.
     pub layout: Option<&'static Layout>,
 }
 

@@ -1,34 +1,35 @@
-//! What the launcher asks for, in environment variables that every child process inherits.
+//! The launcher's options, from environment variables that child processes inherit.
 
 use core::ffi::CStr;
 
+use crate::os;
 use crate::path::Path;
 
-/// The launcher's wishes.
+/// The launcher's options.
 #[derive(Clone, Copy)]
 pub struct Config {
-    /// Folder of the capture.
+    /// The capture's folder.
     pub folder: Path,
     /// Whether every block is recorded.
     pub exact: bool,
     /// Sampling interval in bytes.
     pub interval: u64,
-    /// Bytes that the capture may have while nobody folds it.
+    /// Size limit of the capture while there is no supervisor to fold it, bytes.
     pub max_size: u64,
     /// Process id of the supervisor, or 0.
     pub supervisor: u32,
     /// Whether heap snapshots are taken.
     pub snapshots: bool,
     /// The memory limit that applies to the run, bytes; 0 if there is none.
-    pub limit: u64,
-    /// The file in which the kernel counts what is used of it (`memory.stat` of the control group).
-    pub limit_statistics: Path,
-    /// Seed of the random numbers for repeatable tests, or 0.
+    limit_bytes: u64,
+    /// The file in which the kernel reports its use (`memory.stat` of the control group).
+    limit_statistics: Path,
+    /// Seed of the random numbers, for repeatable tests; 0 for none.
     pub seed: u64,
 }
 
 impl Config {
-    /// Nothing to record.
+    /// No recording.
     pub const NONE: Config = Config {
         folder: Path::EMPTY,
         exact: false,
@@ -36,13 +37,13 @@ impl Config {
         max_size: 256 << 20,
         supervisor: 0,
         snapshots: false,
-        limit: 0,
+        limit_bytes: 0,
         limit_statistics: Path::EMPTY,
         seed: 0,
     };
 
-    /// Reads the environment; `None` if no capture is asked for. Only called from the constructor: later the
-    /// program may change its environment at any moment.
+    /// Reads the environment; `None` if no recording is wanted. Only called by the constructor: later the program may change its
+    /// environment at any moment.
     pub fn from_environment() -> Option<Config> {
         let mut folder = Path::EMPTY;
         folder.push(variable(c"DEADWEIGHT_CAPTURE")?.to_bytes());
@@ -56,7 +57,7 @@ impl Config {
             max_size: number(c"DEADWEIGHT_MAX_SIZE", Config::NONE.max_size),
             supervisor: number(c"DEADWEIGHT_PARENT", 0) as u32,
             snapshots: variable(c"DEADWEIGHT_SNAPSHOTS").is_some_and(|wish| wish == c"1"),
-            limit: if limit_statistics.is_whole() {
+            limit_bytes: if limit_statistics.is_whole() {
                 number(c"DEADWEIGHT_LIMIT", 0)
             } else {
                 0
@@ -64,6 +65,16 @@ impl Config {
             limit_statistics,
             seed: number(c"DEADWEIGHT_SEED", 0),
         })
+    }
+}
+
+impl Config {
+    /// The memory limit that applies to the run.
+    pub fn limit(&self) -> Limit<'_> {
+        Limit {
+            bytes: self.limit_bytes,
+            statistics: &self.limit_statistics,
+        }
     }
 }
 
@@ -76,4 +87,20 @@ fn variable(name: &CStr) -> Option<&'static CStr> {
 
 fn parse(text: &CStr) -> Option<u64> {
     core::str::from_utf8(text.to_bytes()).ok()?.parse().ok()
+}
+
+/// The memory limit that applies to the run, and the file in which the kernel reports its use.
+#[derive(Clone, Copy)]
+pub struct Limit<'a> {
+    /// Bytes; 0 if there is none.
+    pub bytes: u64,
+    /// The `memory.stat` file.
+    pub statistics: &'a Path,
+}
+
+impl Limit<'_> {
+    /// How much of the limit is left for processes, bytes. The page cache does not count as used: the kernel reclaims it.
+    pub fn left(&self) -> Option<u64> {
+        (self.bytes > 0).then(|| self.bytes.saturating_sub(os::charged_bytes(self.statistics)))
+    }
 }

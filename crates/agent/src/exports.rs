@@ -1,4 +1,4 @@
-//! The functions that the dynamic linker finds here before the C library's: call the real one, tell the recorder.
+//! The functions that the dynamic linker finds here before the C library's. They call the real function and tell the recorder.
 
 use core::ffi::{c_int, c_void};
 
@@ -10,27 +10,27 @@ use crate::thread::Thread;
 
 type Pointer = *mut c_void;
 
-// Exported only in the real library: a test binary must keep its own allocator.
+// Not exported in tests: a test binary must keep its own allocator.
 macro_rules! export {
     ($($(#[$attribute:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty $body:block)*) => {
         $(
             $(#[$attribute])*
             ///
             /// # Safety
-            /// As the C library's function of this name.
+            /// As for the C library's function of this name.
             #[cfg_attr(not(test), unsafe(no_mangle))]
             pub unsafe extern "C" fn $name($($argument: $type),*) -> $result $body
         )*
     };
 }
 
-/// Calls the real allocator with the caller's own arguments, and tells of the block.
+/// Calls the real allocator with the caller's own arguments, and tells the recorder about the block.
 macro_rules! born {
-    ($door:expr, $size:expr, $real:expr) => {{
+    ($domain:expr, $size:expr, $real:expr) => {{
         // SAFETY: the caller's arguments, passed on unchanged.
         let block = unsafe { $real };
         if !block.is_null() {
-            allocated(Thread::current(), block, $size, $door);
+            allocated(Thread::current(), block, $size, $domain);
         }
         block
     }};

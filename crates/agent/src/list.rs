@@ -1,32 +1,34 @@
 //! A growing list in memory of the agent's own.
 
-use core::ptr::NonNull;
+use core::mem::MaybeUninit;
 
-use crate::os;
-use crate::table::NoMemory;
+use crate::memory::{Mapping, NoMemory};
 
 const FIRST_ITEMS: usize = 4096;
 
-/// A list of plain values; its memory doubles when it is full and is never given back.
-pub struct List<T: Copy + 'static> {
-    items: &'static mut [T],
+/// A list of plain values; its memory doubles when it is full.
+pub struct List<T: Copy> {
+    /// The first `len` places are initialised.
+    places: Mapping<MaybeUninit<T>>,
     len: usize,
 }
 
 impl<T: Copy> List<T> {
     /// An empty list, without memory.
     pub const fn new() -> List<T> {
-        List { items: &mut [], len: 0 }
+        List {
+            places: Mapping::empty(),
+            len: 0,
+        }
     }
 
     /// Appends an item.
     #[inline]
     pub fn push(&mut self, item: T) -> Result<(), NoMemory> {
-        if self.len == self.items.len() {
+        if self.len == self.places.len() {
             self.grow()?;
         }
-        let place = self.items.get_mut(self.len).ok_or(NoMemory)?;
-        *place = item;
+        self.places.get_mut(self.len).ok_or(NoMemory)?.write(item);
         self.len += 1;
         Ok(())
     }
@@ -48,12 +50,16 @@ impl<T: Copy> List<T> {
     /// All items.
     #[inline]
     pub fn as_slice(&self) -> &[T] {
-        self.items.get(..self.len).unwrap_or_default()
+        let written = self.places.get(..self.len).unwrap_or_default();
+        // SAFETY: `push` has initialised the first `len` places, and `grow` copies them; `MaybeUninit<T>` has the layout of `T`.
+        unsafe { core::slice::from_raw_parts(written.as_ptr().cast(), written.len()) }
     }
 
-    /// All items, to be put in order.
+    /// All items, to be sorted or changed.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
-        self.items.get_mut(..self.len).unwrap_or_default()
+        let written = self.places.get_mut(..self.len).unwrap_or_default();
+        // SAFETY: as in `as_slice`; the list is borrowed mutably.
+        unsafe { core::slice::from_raw_parts_mut(written.as_mut_ptr().cast(), written.len()) }
     }
 
     /// Empties the list and keeps its memory.
@@ -64,20 +70,11 @@ impl<T: Copy> List<T> {
 
     #[cold]
     fn grow(&mut self) -> Result<(), NoMemory> {
-        let count = (self.items.len() * 2).max(FIRST_ITEMS);
-        let bytes = count.checked_mul(size_of::<T>()).ok_or(NoMemory)?;
-        let place = os::map_private(bytes).ok_or(NoMemory)?.cast::<T>();
-        // SAFETY: a fresh, zeroed, page-aligned mapping of that size, unmapped only below when it is replaced. The
-        // types used are plain numbers or are read only where they were written.
-        let larger = unsafe { core::slice::from_raw_parts_mut(place.as_ptr(), count) };
-        for (new, old) in larger.iter_mut().zip(self.items.iter()) {
+        let mut larger = Mapping::zeroed((self.places.len() * 2).max(FIRST_ITEMS))?;
+        for (new, old) in larger.iter_mut().zip(self.places.iter()) {
             *new = *old;
         }
-        let old = core::mem::replace(&mut self.items, larger);
-        if let Some(place) = NonNull::new(old.as_mut_ptr()).filter(|_| !old.is_empty()) {
-            // SAFETY: the slice came from `map_private` above in an earlier call and is not used again.
-            unsafe { os::unmap(place.cast(), size_of_val(old)) };
-        }
+        self.places = larger;
         Ok(())
     }
 }
@@ -99,5 +96,18 @@ mod tests {
         );
         list.clear();
         assert_eq!(list.pop(), None);
+    }
+
+    #[test]
+    fn items_that_zero_bytes_are_no_value_of_are_kept() {
+        let words = ["one", "two", "three"];
+        let mut list = List::new();
+        assert_eq!(list.as_slice(), &[] as &[&str]);
+        for word in words {
+            list.push(word).unwrap();
+        }
+        assert_eq!(list.get(3), None, "memory that was not written is not read");
+        list.as_mut_slice().sort_unstable();
+        assert_eq!(list.as_slice(), ["one", "three", "two"]);
     }
 }

@@ -1,7 +1,5 @@
 //! Where events go: the segment being written, and the next one when it is full.
 
-use core::ptr::NonNull;
-
 use deadweight_capture::wire::State;
 use deadweight_capture::write::{Full, Requests, SegmentInfo, SegmentWriter};
 
@@ -9,28 +7,27 @@ use crate::arch;
 use crate::config::Config;
 use crate::os::{self, Errno};
 use crate::path::Path;
-use crate::snapshot::Destination;
+use crate::segment::Segment;
 
 /// The first segment of a process is small: many processes live only for a moment.
 const FIRST_SEGMENT_BYTES: usize = 256 << 10;
 const SAMPLED_SEGMENT_BYTES: usize = 1 << 20;
 const EXACT_SEGMENT_BYTES: usize = 4 << 20;
-/// A segment is only given up for a text if it has less room than this left.
+/// Longest text for which a new segment is begun, bytes.
 const LARGEST_TEXT: usize = 128 << 10;
-/// How many programs a process id may have had.
+/// Highest number of programs with the same process id.
 const MAX_INCARNATION: u32 = 4096;
 
 /// The open segment of this process.
 pub struct Output {
-    writer: Option<SegmentWriter<'static>>,
-    place: Option<(NonNull<u8>, usize)>,
+    segment: Option<Segment>,
     config: Config,
     pid: u32,
     incarnation: u32,
     index: u32,
-    /// The oldest of our segments that the supervisor has not folded away.
+    /// The oldest of this process's segments that the supervisor has not folded.
     oldest: u32,
-    /// Events that could not be written and are not yet told of.
+    /// Events that could not be written and are not reported in the capture yet.
     lost: u64,
     always: u64,
     requests: Requests,
@@ -38,15 +35,22 @@ pub struct Output {
     last_ticks: u64,
 }
 
-// SAFETY: the mapping that `place` points to belongs to this value alone.
-unsafe impl Send for Output {}
+/// Where a snapshot of this process goes.
+#[derive(Clone, Copy)]
+pub struct Destination {
+    /// The folder.
+    pub folder: Path,
+    /// The folder and `/PID.INCARNATION.`
+    pub stem: Path,
+    /// As in the process's own segments.
+    pub info: SegmentInfo,
+}
 
 impl Output {
     /// No output.
     pub const fn new() -> Output {
         Output {
-            writer: None,
-            place: None,
+            segment: None,
             config: Config::NONE,
             pid: 0,
             incarnation: 0,
@@ -61,8 +65,8 @@ impl Output {
         }
     }
 
-    /// Begins the recording of this process with its first segment. In a forked child, what was the parent's is
-    /// let go of untouched: the mapping did not come along.
+    /// Begins the recording of this process with its first segment. A forked child drops its parent's output as it is: it does
+    /// not have the parent's mapping.
     pub fn begin(&mut self, config: &Config, pid: u32, always: u64) -> Result<(), State> {
         *self = Output {
             config: *config,
@@ -72,9 +76,13 @@ impl Output {
         };
         loop {
             match self.open_segment() {
-                // An earlier program of this process id has a capture here: `exec` brought us.
+                // An earlier program with this process id has been recorded here: this one was started by `exec`.
                 Err(Errno(libc::EEXIST)) if self.incarnation < MAX_INCARNATION => self.incarnation += 1,
-                other => return other.map_err(state_of),
+                Err(other) => return Err(state_of(other)),
+                Ok(segment) => {
+                    self.segment = Some(segment);
+                    return Ok(());
+                }
             }
         }
     }
@@ -120,85 +128,72 @@ impl Output {
         })
     }
 
-    fn open_segment(&mut self) -> Result<(), Errno> {
+    fn open_segment(&self) -> Result<Segment, Errno> {
         let bytes = match (self.index, self.config.exact) {
             (0, _) => FIRST_SEGMENT_BYTES,
             (_, false) => SAMPLED_SEGMENT_BYTES,
             (_, true) => EXACT_SEGMENT_BYTES,
         };
-        let place = os::map_new_file(self.path(self.index).with_nul(), bytes)?;
-        // SAFETY: the mapping was just made, of that size. A fork's child must not write into it.
-        unsafe { os::advise(place, bytes, libc::MADV_DONTFORK) };
-        let info = self.info();
-        // SAFETY: the mapping is zeroed (a new file), readable, writable, of that size, and only unmapped in
-        // `close`, which drops the writer first.
-        let memory = unsafe { core::slice::from_raw_parts_mut(place.as_ptr(), bytes) };
-        self.writer = SegmentWriter::begin(memory, &info);
-        self.place = Some((place, bytes));
-        Ok(())
+        let segment = Segment::create(self.path(self.index).with_nul(), bytes, &self.info())?;
+        segment.keep_from_children();
+        Ok(segment)
     }
 
-    fn close(&mut self, state: State) {
-        if let Some(writer) = &mut self.writer {
-            writer.seal();
-            writer.set_state(state);
-        }
-        self.writer = None;
-        if let Some((place, bytes)) = self.place.take() {
-            // SAFETY: `place` came from `map_new_file` with that size, and the writer is gone.
-            unsafe { os::unmap(place, bytes) };
-        }
+    /// Ends the open segment; returns how many bytes of it are in use.
+    fn close(&mut self, state: State) -> Option<usize> {
+        self.segment.take().map(|segment| segment.close(state))
     }
 
     /// The writer, with room for a small event and `bytes` bytes of text; a new segment is begun if need be.
     /// `None` if there is none: the event is counted as lost.
     #[inline(always)]
     pub fn writer(&mut self, bytes: usize) -> Option<&mut SegmentWriter<'static>> {
-        if !self.writer.as_ref().is_some_and(|writer| writer.has_room_for(bytes)) {
+        if !self.has_room_for(bytes) {
             self.next_segment(bytes);
         }
-        if self.writer.is_none() {
-            self.lost += 1;
+        match &mut self.segment {
+            Some(segment) => Some(&mut segment.writer),
+            None => {
+                self.lost += 1;
+                None
+            }
         }
-        self.writer.as_mut()
+    }
+
+    #[inline(always)]
+    fn has_room_for(&self, bytes: usize) -> bool {
+        self.segment
+            .as_ref()
+            .is_some_and(|segment| segment.writer.has_room_for(bytes))
     }
 
     #[cold]
     #[inline(never)]
     fn next_segment(&mut self, bytes: usize) {
-        if bytes > LARGEST_TEXT || self.writer.is_none() {
+        if bytes > LARGEST_TEXT || self.segment.is_none() {
             return;
         }
         self.requests.asked = self.asked();
         self.index += 1;
-        let (old_writer, old_place) = (self.writer.take(), self.place.take());
         let opened = if self.is_over_limit() {
             Err(None)
         } else {
             self.open_segment().map_err(Some)
         };
         match opened {
-            Ok(()) => {
-                let new = (
-                    core::mem::replace(&mut self.writer, old_writer),
-                    core::mem::replace(&mut self.place, old_place),
-                );
+            Ok(segment) => {
                 self.close(State::Full);
-                (self.writer, self.place) = new;
+                self.segment = Some(segment);
                 self.tell_lost();
             }
             Err(Some(Errno(libc::EMFILE | libc::ENFILE | libc::EINTR))) => {
-                // No descriptor is free at this moment: keep the full segment and try again at the next event.
+                // No descriptor is free at the moment: keep the full segment, and try again at the next event.
                 self.index -= 1;
-                (self.writer, self.place) = (old_writer, old_place);
-                if let Some(writer) = &self.writer
-                    && !writer.has_room_for(bytes)
-                {
+                if !self.has_room_for(bytes) {
                     self.lost += 1;
                 }
             }
             Err(why) => {
-                (self.writer, self.place) = (old_writer, old_place);
                 self.close(why.map_or(State::SizeLimit, state_of));
             }
         }
@@ -206,12 +201,12 @@ impl Output {
 
     fn tell_lost(&mut self) {
         let lost = core::mem::take(&mut self.lost);
-        if let Some(writer) = self.writer.as_mut().filter(|_| lost > 0) {
-            let _ = writer.lost(lost);
+        if let Some(segment) = self.segment.as_mut().filter(|_| lost > 0) {
+            let _ = segment.writer.lost(lost);
         }
     }
 
-    /// Whether the capture is too large while nobody is there to fold it.
+    /// Whether the capture is too large and there is no supervisor that could fold it.
     fn is_over_limit(&mut self) -> bool {
         while self.oldest < self.index && !os::file_exists(self.path(self.oldest).with_nul()) {
             self.oldest += 1;
@@ -225,30 +220,25 @@ impl Output {
         bytes > self.config.max_size && !(self.config.supervisor != 0 && os::process_exists(self.config.supervisor))
     }
 
-    /// How many snapshots were asked for from outside.
+    /// How many snapshots other processes have requested.
     #[inline(always)]
     fn asked(&self) -> u32 {
-        match self.writer.as_ref().and_then(SegmentWriter::asked_place) {
-            // SAFETY: four bytes of the header of the open segment, mapped and aligned as all of it. Other processes
-            // write there, each time all four bytes.
-            Some(place) => unsafe { place.cast::<u32>().read_volatile() },
-            None => self.requests.asked,
-        }
+        self.segment.as_ref().map_or(self.requests.asked, Segment::asked)
     }
 
-    /// Whether a snapshot was asked for from outside, and not answered yet.
+    /// Whether another process has requested a snapshot and has no answer yet.
     #[inline(always)]
     pub fn is_asked(&self) -> bool {
         self.asked().wrapping_sub(self.requests.answered) as i32 > 0
     }
 
-    /// Notes in the capture that what was asked for was seen.
+    /// Notes in the capture that the requests so far were seen.
     pub fn notice(&mut self) {
         self.requests.noticed = self.asked();
         self.tell_requests();
     }
 
-    /// Answers all that was asked for.
+    /// Answers all requests so far.
     pub fn answer(&mut self, answer: u32) {
         let asked = self.asked();
         self.requests = Requests {
@@ -260,23 +250,23 @@ impl Output {
         self.tell_requests();
     }
 
-    /// Notes in the capture which process writes the last snapshot: who reads it waits for that one.
+    /// Notes in the capture which process writes the last snapshot, so that a reader can wait for it.
     pub fn set_snapshot_writer(&mut self, pid: u32) {
         self.snapshot_writer = pid;
-        if let Some(writer) = &mut self.writer {
+        if let Some(Segment { writer, .. }) = &mut self.segment {
             writer.set_snapshot_writer(pid);
         }
     }
 
     fn tell_requests(&mut self) {
-        if let Some(writer) = &mut self.writer {
+        if let Some(Segment { writer, .. }) = &mut self.segment {
             writer.set_requests(&self.requests);
         }
     }
 
     /// Whether events can be written at all.
     pub fn is_open(&self) -> bool {
-        self.writer.is_some()
+        self.segment.is_some()
     }
 
     /// The process that this output belongs to.
@@ -284,7 +274,7 @@ impl Output {
         self.pid
     }
 
-    /// Notes the time, if enough of it passed to be worth a note.
+    /// Writes the time if enough has passed since it was last written.
     #[inline]
     pub fn clock(&mut self) {
         let ticks = arch::ticks();
@@ -294,7 +284,7 @@ impl Output {
         }
     }
 
-    /// Notes the time.
+    /// Writes the time.
     #[cold]
     pub fn clock_now(&mut self) {
         let now = os::now_nanos();
@@ -312,22 +302,19 @@ impl Output {
         self.writer(bytes).map_or(Err(Full), write)
     }
 
-    /// Ends the recording in good order, and gives back the space that was reserved and not used.
+    /// Ends the recording properly, and gives back disk space that was reserved and not used.
     pub fn finish(&mut self) {
         self.clock_now();
         let max_rss = os::max_rss_bytes();
-        let mut used = None;
         if let Some(writer) = self.writer(0) {
             let _ = writer.end(max_rss);
-            used = Some(writer.used_bytes());
         }
-        self.close(State::Ended);
-        if let Some(used) = used {
+        if let Some(used) = self.close(State::Ended) {
             os::truncate_file(self.path(self.index).with_nul(), used);
         }
     }
 
-    /// Stops recording although the program goes on.
+    /// Stops recording while the program goes on.
     pub fn stop(&mut self, state: State) {
         self.close(state);
     }

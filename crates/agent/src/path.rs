@@ -3,7 +3,7 @@
 /// Longest path, its NUL byte included.
 const BYTES: usize = 1024;
 
-/// A path that is put together piece by piece without allocating.
+/// A path that is built piece by piece without allocating.
 #[derive(Clone, Copy)]
 pub struct Path {
     bytes: [u8; BYTES],
@@ -17,7 +17,7 @@ impl Path {
         len: 0,
     };
 
-    /// Appends a piece. A path that grows too long is not [whole](Self::is_whole) any more.
+    /// Appends a piece. If the path gets too long, it is not [whole](Self::is_whole) any more.
     pub fn push(&mut self, piece: &[u8]) {
         let end = self.len.saturating_add(piece.len());
         if let Some(place) = self
@@ -30,7 +30,7 @@ impl Path {
         self.len = end;
     }
 
-    /// Appends a number in decimal, with zeros in front up to `digits` digits.
+    /// Appends a number in decimal, with leading zeros up to `digits` digits.
     pub fn push_number(&mut self, number: u32, digits: usize) {
         let mut text = [b'0'; 10];
         let (mut rest, mut at) = (number, text.len());
@@ -45,12 +45,12 @@ impl Path {
         self.push(text.get(at..).unwrap_or_default());
     }
 
-    /// Whether everything that was pushed fitted and there is something.
+    /// Whether the path is not empty, and everything that was appended fitted.
     pub fn is_whole(&self) -> bool {
         self.len > 0 && self.len < BYTES
     }
 
-    /// The path with one NUL byte at its end; empty if it is not whole.
+    /// The path with a NUL byte at its end; empty if the path is not whole.
     pub fn with_nul(&self) -> &[u8] {
         if self.is_whole() {
             self.bytes.get(..=self.len).unwrap_or_default()

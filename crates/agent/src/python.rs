@@ -1,10 +1,9 @@
-//! The interpreter in this process: its functions, its version, and where the running thread's frames begin.
+//! The interpreter in this process: its functions, its version, and the frames of the running thread.
 //!
-//! Nothing is linked: every function is looked up by name, so the agent loads into any program.
+//! The agent links nothing of Python's: it looks up every function by name, so that it can be loaded into any program.
 
-mod found;
-
-use core::ffi::CStr;
+pub mod allocators;
+mod symbols;
 
 use deadweight_cpython::frame::{RawFrame, Walk};
 use deadweight_cpython::heap::lists::{self, LongLived};
@@ -13,43 +12,46 @@ use deadweight_cpython::runtime::Runtime;
 use deadweight_cpython::type_object::{self, KnownType};
 use deadweight_cpython::{Layout, Memory, Version, frame, is_plausible, layout_for};
 
-pub use self::found::{Allocator, ArenaAllocator, ExitFunctions, Functions, MethodDefinition};
+pub use self::symbols::{Allocator, ArenaAllocator, ExitFunctions, Functions, MethodDefinition};
 
-use self::found::Symbols;
+use self::symbols::Symbols;
 use crate::thread::Thread;
 
-/// This process's own memory. `deadweight-cpython` asks only for addresses that passed its plausibility test.
+/// The interpreter's memory in this process, read by plain loads. It is only used for what is certainly there: data that the
+/// interpreter exports by name, the running thread's state, and what these lead to by layouts that [`Python::check`] has compared
+/// with the interpreter. Where an address may be wrong, the agent reads by other types: `ProgramMemory` in the snapshot child,
+/// and `ProbedMemory` for regions.
 #[derive(Clone, Copy)]
 pub struct OwnMemory;
 
 impl Memory for OwnMemory {
     #[inline(always)]
     fn read<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
-        // SAFETY: addresses come from live interpreter structures of the running thread whose layout was checked
-        // against the interpreter before the first read (see `Python::check`), or from fields of these.
-        Some(unsafe { (address as *const [u8; N]).read_unaligned() })
+        // SAFETY: the callers read only at the addresses described above. They run in the thread whose frames these are, or hold
+        // the GIL, so that no other thread frees them. Any bytes are a valid value.
+        Some(unsafe { (address as *const [u8; N]).read() })
     }
 
     fn read_into(&self, address: u64, out: &mut [u8]) -> bool {
-        // SAFETY: as in `read`; `out` is the caller's and does not overlap with interpreter memory.
+        // SAFETY: as in `read`; `out` is the agent's own memory, which does not overlap with the interpreter's.
         unsafe { core::ptr::copy_nonoverlapping(address as *const u8, out.as_mut_ptr(), out.len()) };
         true
     }
 }
 
-/// Why there are no Python stacks, as a sentence for the report.
+/// Why there are no Python stacks: a sentence for the report.
 pub type Reason = &'static str;
 
-/// What is known of an interpreter's insides once they are checked.
+/// What is known of the interpreter's own data once its layout is checked.
 #[derive(Clone, Copy)]
-pub struct Insides {
-    /// Offsets.
+pub struct InterpreterState {
+    /// The offsets of its structures' fields.
     pub layout: &'static Layout,
     runtime: Runtime,
     code_type: u64,
     /// Addresses of its types.
     pub known: Known,
-    /// Where its interpreters are.
+    /// Where its interpreters' states are.
     pub interpreters: Interpreters,
 }
 
@@ -58,22 +60,23 @@ pub struct Insides {
 pub struct Python {
     /// Its functions.
     pub functions: Functions,
-    /// Its functions for the last snapshot, if it has them.
+    /// Its functions for the last snapshot, if it has all of them.
     pub exit: Option<ExitFunctions>,
     /// Its version.
     pub version: Version,
+    is_free_threaded: bool,
     symbols: Symbols,
 }
 
 impl Python {
     /// Finds an interpreter among the loaded libraries; it need not be initialised.
     pub fn find() -> Option<Python> {
-        let found = found::find()?;
-        let version = Version::parse(version_text(&found.functions))?;
+        let found = symbols::find()?;
         Some(Python {
             functions: found.functions,
             exit: found.exit,
-            version,
+            version: found.version,
+            is_free_threaded: found.is_free_threaded,
             symbols: found.symbols,
         })
     }
@@ -86,9 +89,9 @@ impl Python {
             | 0xf0
     }
 
-    /// Checks the interpreter's insides as far as that can be done without running it.
-    pub fn check(&self) -> Result<Insides, Reason> {
-        if Version::is_free_threaded(version_text(&self.functions)) {
+    /// Checks the layout of the interpreter's own data as far as that can be done without running it.
+    pub fn check(&self) -> Result<InterpreterState, Reason> {
+        if self.is_free_threaded {
             return Err("this is a free-threaded build of Python, which deadweight does not know yet");
         }
         let layout =
@@ -110,7 +113,7 @@ impl Python {
         let other = "this build of Python has another runtime layout than its version says";
         let interpreters = Interpreters::locate(&OwnMemory, layout, runtime).map_err(|_| other)?;
         let runtime = Runtime::locate(&OwnMemory, layout, runtime).map_err(|_| other)?;
-        Ok(Insides {
+        Ok(InterpreterState {
             known: self.symbols.known,
             interpreters,
             layout,
@@ -119,10 +122,10 @@ impl Python {
         })
     }
 
-    /// The state of the calling thread, whether it has the GIL or not; 0 if it has none.
+    /// The calling thread's state, whether it holds the GIL or not; 0 if it has none.
     #[inline]
     pub fn thread_state(&self) -> u64 {
-        // From 3.12 on "current" is thread-local: exact where this thread is attached, also in subinterpreters.
+        // From 3.12 on the current state is thread-local, and right in subinterpreters too, while this thread is attached.
         if self.version.minor >= 12 {
             // SAFETY: the function may be called at any time.
             let attached = unsafe { (self.functions.current_thread_state)() };
@@ -134,7 +137,7 @@ impl Python {
         unsafe { (self.functions.this_thread_state)() as u64 }
     }
 
-    /// Whether the calling thread has the GIL.
+    /// Whether the calling thread holds the GIL.
     pub fn has_gil(&self) -> bool {
         // SAFETY: may be called at any time.
         let current = unsafe { (self.functions.current_thread_state)() };
@@ -150,41 +153,34 @@ impl Python {
     }
 }
 
-fn version_text(functions: &Functions) -> &'static [u8] {
-    // SAFETY: Py_GetVersion may be called before initialisation.
-    let text = unsafe { (functions.get_version)() };
-    // SAFETY: its answer is a static string.
-    unsafe { CStr::from_ptr(text) }.to_bytes()
-}
-
 /// The calling thread as the interpreter sees it.
 pub enum ThreadView {
     /// No Python state: a native thread.
     Native,
-    /// Python state, but no frame that can be walked now.
+    /// Python state, but no frames that can be walked now.
     NoFrame,
-    /// So many frames were walked into the buffer.
+    /// Frames were walked into the buffer.
     Frames(Walk),
 }
 
-impl Insides {
-    /// What the main interpreter's collector counts, if that can be known. The calling thread must have the GIL, so that no
-    /// interpreter goes meanwhile.
+impl InterpreterState {
+    /// The counts of the main interpreter's collector, if they can be read. The calling thread must hold the GIL, so that no
+    /// interpreter is removed meanwhile.
     pub fn long_lived(&self) -> Option<LongLived> {
         let main = self.interpreters.main(&OwnMemory)?;
         lists::long_lived(&OwnMemory, self.layout, self.interpreters.gc(main))
     }
 
-    /// Whether `Py_FinalizeEx` takes the interpreter apart, or has done so.
+    /// Whether `Py_FinalizeEx` is running, or has run.
     #[inline]
     pub fn is_finalizing(&self) -> bool {
         self.runtime.is_finalizing(&OwnMemory)
     }
 
-    /// The state of the calling thread, if it has one that can be read now.
+    /// The calling thread's state, if it has one that can be read now.
     pub fn own_state(&self, python: &Python, thread: &Thread) -> Option<u64> {
         let state = python.thread_state();
-        // The state of a daemon thread may be freed under its feet.
+        // During finalisation the state of a daemon thread may be freed at any moment.
         let is_safe = thread.is_main.get() || !self.is_finalizing();
         (is_plausible(state) && is_safe).then_some(state)
     }
@@ -201,10 +197,10 @@ impl Insides {
             };
         }
         if !thread.is_main.get() && self.is_finalizing() {
-            // The state may be freed under the feet of a daemon thread.
+            // The state of a daemon thread may be freed at any moment.
             return ThreadView::NoFrame;
         }
-        // Only 3.9 to 3.11 can be led astray by subinterpreters.
+        // Up to 3.11 the state found may be that of another subinterpreter.
         let state = if python.version.minor < 12 {
             // SAFETY: always callable.
             let own = unsafe { libc::pthread_self() } as u64;
@@ -220,11 +216,11 @@ impl Insides {
         }
     }
 
-    /// Compares a walk with what the public API says of the same frames: code objects and lines. `None` if there
-    /// is no frame to compare yet. Must be called with the GIL at a safe point.
+    /// Compares a walk with what the public API says about the same frames: code objects and lines. `None` if there is no frame to
+    /// compare yet.
     ///
     /// # Safety
-    /// The calling thread holds the GIL and runs as a pending call.
+    /// The calling thread holds the GIL, at a point where Python code may run.
     pub unsafe fn self_test(
         &self,
         python: &Python,
@@ -242,25 +238,25 @@ impl Insides {
         let mut public = unsafe { (functions.eval_frame)() };
         let mut owned = false;
         let mut same = 0;
-        // From 3.11 on the public API leaves frames out that have not begun.
+        // From 3.11 on the public API omits frames that have not begun to run.
         let is_public = |raw: &&RawFrame| !raw.incomplete || python.version.minor < 11;
         for raw in walked.iter().filter(is_public) {
             if public.is_null() {
                 break;
             }
-            // SAFETY: `public` is a frame that we borrow or own, the GIL is held.
+            // SAFETY: `public` is a frame that is borrowed or owned here, and the GIL is held.
             let code = unsafe { (functions.frame_code)(public) };
             // SAFETY: as above.
             let line = unsafe { (functions.frame_line)(public) };
             let is_same_code = code as u64 == raw.code;
-            // SAFETY: `code` is a code object that we own a reference to.
+            // SAFETY: `code` is a code object, of which a reference is owned here.
             let walked_line = unsafe { (functions.code_line)(code, raw.offset) };
-            // SAFETY: the references are ours.
+            // SAFETY: the reference is owned here, and is not used again.
             unsafe { (functions.drop_reference)(code) };
             // SAFETY: as above.
             let back = unsafe { (functions.frame_back)(public) };
             if owned {
-                // SAFETY: the reference is ours.
+                // SAFETY: the reference is owned here, and is not used again.
                 unsafe { (functions.drop_reference)(public) };
             }
             (public, owned) = (back, true);
@@ -271,7 +267,7 @@ impl Insides {
         }
         let is_whole = public.is_null();
         if owned && !public.is_null() {
-            // SAFETY: the reference is ours.
+            // SAFETY: the reference is owned here, and is not used again.
             unsafe { (functions.drop_reference)(public) };
         }
         if same == 0 && is_whole {

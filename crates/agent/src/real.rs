@@ -1,7 +1,7 @@
-//! The allocator functions that the program would have called without the agent.
+//! The allocator functions that the program would call without the agent.
 //!
-//! They are found with `dlsym(RTLD_NEXT)`, so an allocator that the user preloads behind the agent is kept. Until
-//! they are known, a small arena of the agent's own serves: `dlsym` itself may allocate.
+//! They are looked up with `dlsym(RTLD_NEXT)`, so an allocator that the user preloads behind the agent stays in use. `dlsym` may
+//! itself allocate: until the functions are known, blocks come from a small arena of the agent's.
 
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_int, c_void};
@@ -13,7 +13,7 @@ use crate::os;
 
 type Pointer = *mut c_void;
 
-/// A function that is looked up when it is first needed.
+/// A function that is looked up when it is first used.
 pub struct Symbol {
     name: &'static CStr,
     address: AtomicPtr<c_void>,
@@ -27,7 +27,7 @@ impl Symbol {
         }
     }
 
-    /// The function's address; null while it is being looked up, or if the system has none of this name.
+    /// The function's address; null while it is being looked up, or if there is no such function.
     #[inline(always)]
     fn address(&self) -> Pointer {
         let address = self.address.load(Ordering::Relaxed);
@@ -38,7 +38,8 @@ impl Symbol {
     #[inline(never)]
     fn look_up(&self) -> Pointer {
         if LOOKING_UP.swap(true, Ordering::Acquire) {
-            // `dlsym` allocates: the arena serves. (Two threads cannot meet here: the constructor looks all up.)
+            // `dlsym` has called an allocator: the arena serves. (Two threads cannot meet here, since the constructor looks all
+            // functions up.)
             return null_mut();
         }
         // SAFETY: the name is NUL-terminated; RTLD_NEXT is valid in a preloaded library.
@@ -55,7 +56,7 @@ macro_rules! real_functions {
     ($($(#[$doc:meta])* $symbol:ident $function:ident $name:literal ($($argument:ident: $type:ty),*) -> $result:ty, else $fallback:expr;)*) => {
         $(static $symbol: Symbol = Symbol::new($name);)*
 
-        /// Looks all functions up. Called once, from the constructor.
+        /// Looks all functions up. Called once, by the constructor.
         pub fn look_all_up() {
             $($symbol.address();)*
         }
@@ -64,7 +65,7 @@ macro_rules! real_functions {
             $(#[$doc])*
             ///
             /// # Safety
-            /// As the C library's function of this name.
+            /// As for the C library's function of this name.
             #[inline(always)]
             pub unsafe fn $function($($argument: $type),*) -> $result {
                 let address = $symbol.address();
@@ -73,7 +74,7 @@ macro_rules! real_functions {
                 }
                 // SAFETY: the address is that of the C function of this name, whose signature this is.
                 let function = unsafe { transmute::<Pointer, unsafe extern "C" fn($($type),*) -> $result>(address) };
-                // SAFETY: by the caller's promise.
+                // SAFETY: the caller's arguments, which are right for the C library's function by the caller's promise.
                 unsafe { function($($argument),*) }
             }
         )*
@@ -109,7 +110,7 @@ real_functions! {
     MREMAP mremap c"mremap" (place: Pointer, old_len: usize, new_len: usize, flags: c_int, new_place: Pointer) -> Pointer, else libc::MAP_FAILED;
 }
 
-/// The arena for blocks that are asked for while the real functions are being looked up. Never freed.
+/// The arena for blocks that are allocated while the real functions are being looked up. They are never freed.
 pub mod arena {
     use super::*;
 
@@ -119,7 +120,7 @@ pub mod arena {
     #[repr(C, align(4096))]
     struct Memory(UnsafeCell<[u8; BYTES]>);
 
-    // SAFETY: each byte is handed out once, by an atomic counter.
+    // SAFETY: an atomic counter hands out each byte once.
     unsafe impl Sync for Memory {}
 
     static MEMORY: Memory = Memory(UnsafeCell::new([0; BYTES]));
@@ -129,13 +130,13 @@ pub mod arena {
         MEMORY.0.get() as usize
     }
 
-    /// Whether the arena made this block.
+    /// Whether this block is from the arena.
     #[inline(always)]
     pub fn owns(block: Pointer) -> bool {
         (block as usize).wrapping_sub(start()) < BYTES
     }
 
-    /// A zeroed block with its size before it; null when the arena is used up.
+    /// A zeroed block, with its size in front of it; null if the arena is used up.
     pub fn allocate(size: usize, alignment: usize) -> Pointer {
         let alignment = alignment.max(16);
         let Some(room) = size.checked_add(alignment + HEADER) else {
@@ -146,12 +147,12 @@ pub mod arena {
             return null_mut();
         }
         let block = (start() + used + HEADER).next_multiple_of(alignment);
-        // SAFETY: the 8 bytes before the block lie in this block's share of the arena, aligned to 8.
+        // SAFETY: the 8 bytes in front of the block are within its share of the arena (`HEADER`), aligned to 8.
         unsafe { ((block - 8) as *mut usize).write(size) };
         block as Pointer
     }
 
-    /// "Frees" a block while nothing else can: it stays.
+    /// Frees a block while `free` is being looked up: the block just stays.
     pub fn leave(_block: Pointer) {}
 
     /// Moves a block of the arena to the real heap, or to a new place in the arena while there is no real heap.
@@ -159,13 +160,13 @@ pub mod arena {
         let new = if MALLOC.address.load(Ordering::Relaxed).is_null() {
             allocate(size, 16)
         } else {
-            // SAFETY: malloc may always be called.
+            // SAFETY: `malloc` may be called with any size.
             unsafe { super::malloc(size) }
         };
         if owns(block) && !new.is_null() {
-            // SAFETY: a block of the arena has its size in the 8 bytes before it.
+            // SAFETY: `allocate` has written the block's size into the 8 bytes in front of it.
             let old_size = unsafe { ((block as usize - 8) as *const usize).read() };
-            // SAFETY: both blocks are at least that long and differ.
+            // SAFETY: both blocks have at least that many bytes, and the new one does not overlap with the old one.
             unsafe { core::ptr::copy_nonoverlapping(block.cast::<u8>(), new.cast::<u8>(), old_size.min(size)) };
         }
         new

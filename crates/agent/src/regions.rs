@@ -1,9 +1,9 @@
 //! Which of the program's regions (`deadweight.region`) a thread is in.
 //!
-//! The Python package keeps the current region in a context variable, so every thread and every task of asyncio has its own,
-//! and a task inherits its creator's. At each event the agent looks into the running thread's context, by plain loads, as it
-//! reads frames; only if another context has become current since the last look. What it reads is compared with what
-//! Python set once, before it counts; if that fails, regions are known by thread only.
+//! The Python package keeps the current region in a context variable, so each thread and each asyncio task has its own, and a task
+//! inherits that of its creator. At each event the agent reads the running thread's context by plain loads, as it reads
+//! frames, but only if another context has become current since the last event. Before it relies on that, it compares once
+//! what it reads with what Python has set; if they differ, regions are known by thread only.
 
 use deadweight_cpython::context::ContextPlace;
 use deadweight_cpython::{Layout, Memory};
@@ -12,22 +12,22 @@ use crate::os;
 use crate::python::OwnMemory;
 use crate::thread::Thread;
 
-/// The digits of an `int`, of 30 bits each; the same from 3.9 to 3.15.
+/// Offset of the digits of an `int`; the same from 3.9 to 3.15.
 const INT_DIGITS: u64 = 24;
 
-/// What is known of the program's regions.
+/// The program's regions.
 pub struct Regions {
-    /// Whether the program has any.
+    /// Whether the program uses regions.
     pub in_use: bool,
-    /// The context variable.
+    /// Address of the context variable.
     variable: u64,
-    /// Where thread states have their context; `None` if that is not known.
+    /// Where a thread state keeps its context; `None` if that is not known.
     place: Option<ContextPlace>,
-    /// The region that the capture was last told of.
+    /// The region that the capture has for the events that follow.
     pub marked: u32,
 }
 
-/// The process's own memory through the kernel: any address may be asked for.
+/// The process's own memory, read through the kernel, so that any address is safe.
 struct ProbedMemory;
 
 impl Memory for ProbedMemory {
@@ -38,7 +38,7 @@ impl Memory for ProbedMemory {
 }
 
 impl Regions {
-    /// None.
+    /// No regions.
     pub const fn new() -> Regions {
         Regions {
             in_use: false,
@@ -48,8 +48,8 @@ impl Regions {
         }
     }
 
-    /// The program begins to use regions: `variable` holds `value` in the thread of that state. Whether tasks can be told
-    /// apart.
+    /// Called when the program begins to use regions: `variable` has the value `value` in the thread with this state. Returns whether
+    /// tasks can be told apart.
     #[cold]
     pub fn begin(&mut self, layout: &Layout, state: u64, variable: u64, value: u64) -> bool {
         self.in_use = true;
@@ -58,7 +58,7 @@ impl Regions {
         self.place.is_some()
     }
 
-    /// The calling thread is in this region now, in its current context.
+    /// Notes that the calling thread is in this region, in its current context.
     pub fn set(&self, thread: &Thread, state: Option<u64>, region: u32) {
         thread.region.set(region);
         let version = self
@@ -68,7 +68,7 @@ impl Regions {
         thread.region_version.set(version.unwrap_or(0));
     }
 
-    /// The region that the calling thread is in, 0 for none; `state` is its own.
+    /// The region that the calling thread is in, 0 for none; `state` is the thread's state.
     pub fn current(&self, layout: &Layout, thread: &Thread, state: Option<u64>) -> u32 {
         let Some(place) = self.place else {
             return thread.region.get();
@@ -86,7 +86,7 @@ impl Regions {
     }
 }
 
-/// The number of a region: the first item of the tuple that the variable holds.
+/// The number of a region: the first item of the tuple that is the variable's value.
 fn number(layout: &Layout, value: u64) -> Option<u32> {
     let items = value.checked_add(u64::from(layout.heap.tuple_items))?;
     OwnMemory.u32(OwnMemory.u64(items)?.checked_add(INT_DIGITS)?)

@@ -1,18 +1,18 @@
-//! Which blocks a sampled run records: a Poisson process over allocated bytes.
+//! Which blocks a sampled run records: a Poisson process over the allocated bytes.
 //!
-//! Points are thrown onto the row of all allocated bytes, on average one each `interval` bytes; a block is recorded
-//! if a point falls into it, which happens with probability `1 - exp(-size / interval)` whatever was allocated
-//! before. Blocks of at least `always` bytes are recorded in any case and do not take part.
+//! Sample points fall on the sequence of all allocated bytes, one per `interval` bytes on average. A block is recorded if a point
+//! falls into it, which has the probability `1 - exp(-size / interval)`, independent of earlier allocations. Blocks of at
+//! least `always` bytes are recorded in any case, and take no part in this.
 //!
-//! The distance to the next point is memoryless, so a long distance is walked in steps of at most `always` bytes,
-//! each drawn anew. A large block then always overruns the countdown, and the fast path needs no test of its own.
+//! The distance to the next point is memoryless, so a long distance is covered in steps of at most `always` bytes, each drawn
+//! anew. A large block therefore always exceeds the countdown, and the fast path needs no separate test for it.
 
 use crate::thread::Thread;
 
-/// The two figures of a sampled run, in bytes.
+/// The two parameters of a sampled run, bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sampler {
-    /// Mean distance between points.
+    /// Mean distance between sample points.
     pub interval: u64,
     /// Blocks of at least this size are always recorded.
     pub always: u64,
@@ -34,11 +34,11 @@ impl Sampler {
         self.draw(thread);
     }
 
-    /// Decides about a block of `size` bytes that overran the countdown (now below 0) and draws the next one.
+    /// Decides whether a block of `size` bytes that has brought the countdown below 0 is recorded, and draws the next countdown.
     pub fn is_sampled(&self, thread: &Thread, size: u64) -> bool {
         let overrun = thread.countdown.get().unsigned_abs();
         if size >= self.always {
-            // As if it had never been there.
+            // Undo its countdown: it takes no part in sampling.
             thread.countdown.set(thread.countdown.get().wrapping_add(size as i64));
             return true;
         }
@@ -46,8 +46,8 @@ impl Sampler {
             self.draw(thread);
             return true;
         }
-        // The longest step ended `overrun` bytes ago without a point: draw anew from there. A longest step is
-        // never shorter than what is left of this block.
+        // A longest step has ended `overrun` bytes ago without a point: draw anew from there. The rest of this block is never
+        // longer than a longest step.
         self.draw(thread);
         let step = thread.countdown.get().unsigned_abs();
         if step < overrun {
@@ -58,7 +58,7 @@ impl Sampler {
         false
     }
 
-    /// Sets the countdown to the distance to the next point, or to the longest step if that is nearer.
+    /// Sets the countdown to the distance to the next point, or to the longest step if that is shorter.
     fn draw(&self, thread: &Thread) {
         let uniform = next_uniform(thread);
         let distance = -natural_logarithm(uniform) * self.interval as f64;

@@ -1,27 +1,24 @@
 //! The Python stack of the running thread as one number: a tree of frames, each node defined once in the capture.
 //!
-//! Most allocations come from nearly the same stack as the one before. So the last stack is kept, outermost frame
-//! first, with its nodes: the new one is compared with it from the outer end, and only the frames that differ are
-//! looked up.
-
-use core::ptr::NonNull;
+//! Most allocations have nearly the same stack as the one before. So the last stack is kept with its nodes, outermost frame first.
+//! The new stack is compared with it from the outermost frame on, and only the frames that differ are looked up.
 
 use deadweight_capture::{CodeId, Frame, StackId, StringId};
 use deadweight_cpython::frame::RawFrame;
 
-use crate::os;
-use crate::table::{Key, NoMemory, Table, spread};
+use crate::memory::{Mapping, NoMemory, Zeroed};
+use crate::table::{Key, Table, spread};
 
-/// Frames that a stack may have; outer ones are left out beyond it.
+/// Highest number of frames of a stack; outer frames beyond it are omitted.
 pub const MAX_FRAMES: usize = 4096;
 
-/// Nodes that the tree may have: more would make the table larger than is fair to the program.
+/// Highest number of nodes: more would take too much of the program's memory.
 const MAX_NODES: u32 = 1 << 24;
 
-/// Marks the keys of native threads: no Python frame's caller has this id.
+/// Marks the keys of native threads: no Python frame has a caller with this id.
 const NATIVE: u64 = u64::MAX << 32;
 
-/// A node's place in the tree. The caller's id is never 0 for a Python frame, so all zeros is free.
+/// A node's place in the tree: caller, code and offset, in a form that is never all zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub struct NodeKey {
@@ -31,7 +28,7 @@ pub struct NodeKey {
 
 impl NodeKey {
     fn new(parent: StackId, code: CodeId, offset: i32) -> NodeKey {
-        // +1 keeps the outermost frame of code 0 at offset 0 apart from "no entry".
+        // +1 tells the outermost frame with code 0 and offset 0 from `NONE`.
         NodeKey {
             parent_and_code: (u64::from(parent.0) << 32 | u64::from(code.0)).wrapping_add(1),
             offset: offset as u32,
@@ -39,7 +36,8 @@ impl NodeKey {
     }
 }
 
-impl Key for NodeKey {
+// SAFETY: all fields of `NONE` are 0.
+unsafe impl Key for NodeKey {
     const NONE: NodeKey = NodeKey {
         parent_and_code: 0,
         offset: 0,
@@ -60,9 +58,22 @@ struct LastFrame {
     id: CodeId,
 }
 
-/// What the tree asks of its owner: to know code objects, and to define new nodes in the capture.
+// SAFETY: all fields are numbers, for which zero bytes are valid.
+unsafe impl Zeroed for LastFrame {}
+
+// SAFETY: the fields are numbers and a `bool`, as the next item checks: zero bytes are 0 and `false`.
+unsafe impl Zeroed for RawFrame {}
+
+/// Does not compile if [`RawFrame`] gets other fields.
+const _: fn(RawFrame) -> (u64, i32, bool) = |RawFrame {
+                                                 code,
+                                                 offset,
+                                                 incomplete,
+                                             }| (code, offset, incomplete);
+
+/// What the tree needs from its owner: ids of code objects, and definitions of new nodes in the capture.
 pub trait Definitions {
-    /// The id of the code object at this address; `None` if it cannot be read.
+    /// The id of the code object at this address; `None` if that cannot be read.
     fn code(&mut self, address: u64) -> Option<CodeId>;
     /// Writes the definition of a node.
     fn node(&mut self, id: StackId, parent: StackId, frame: Frame);
@@ -72,21 +83,21 @@ pub trait Definitions {
 pub struct Stacks {
     nodes: Table<NodeKey, StackId>,
     next: u32,
-    last: &'static mut [LastFrame],
+    last: Mapping<LastFrame>,
     last_len: usize,
-    /// Where [`Stacks::frames`] is walked into; innermost first.
-    frames: &'static mut [RawFrame],
+    /// The buffer for walks, innermost frame first.
+    frames: Mapping<RawFrame>,
 }
 
-/// Nodes that exist in every process, with fixed ids.
+/// Nodes with fixed ids, which every process has.
 pub mod fixed {
     use super::*;
 
-    /// Before Python stacks could be read.
+    /// Allocations before Python stacks could be read.
     pub const START_UP: StackId = StackId(1);
     /// A thread with Python state and no frame.
     pub const INTERPRETER: StackId = StackId(2);
-    /// Outer frames that were left out.
+    /// Stands for outer frames that were omitted.
     pub const TRUNCATED: StackId = StackId(3);
     /// Python stacks are off.
     pub const STACKS_OFF: StackId = StackId(4);
@@ -106,30 +117,30 @@ impl Stacks {
         Stacks {
             nodes: Table::new(),
             next: fixed::NEXT,
-            last: &mut [],
+            last: Mapping::empty(),
             last_len: 0,
-            frames: &mut [],
+            frames: Mapping::empty(),
         }
     }
 
-    /// Gets the memory for walking and forgets all stacks.
+    /// Gets the memory for walks, and forgets all stacks.
     pub fn begin(&mut self) -> Result<(), NoMemory> {
         self.nodes.clear();
         self.next = fixed::NEXT;
         self.last_len = 0;
         if self.frames.is_empty() {
-            self.frames = map_slice().ok_or(NoMemory)?;
-            self.last = map_slice().ok_or(NoMemory)?;
+            self.frames = Mapping::zeroed(MAX_FRAMES)?;
+            self.last = Mapping::zeroed(MAX_FRAMES)?;
         }
         Ok(())
     }
 
     /// The buffer for a walk.
     pub fn frames(&mut self) -> &mut [RawFrame] {
-        self.frames
+        &mut self.frames
     }
 
-    /// Forgets the last stack: a code object was freed, so an address may come to mean another one.
+    /// Forgets the last stack. Called when a code object is freed: its address may come to be that of another one.
     pub fn forget_last(&mut self) {
         self.last_len = 0;
     }
@@ -144,7 +155,7 @@ impl Stacks {
         Some(StackId(id))
     }
 
-    /// The stack of a native thread of this name.
+    /// The stack of a native thread with this name.
     pub fn native_thread(&mut self, name: StringId, definitions: &mut impl Definitions) -> StackId {
         let key = NodeKey {
             parent_and_code: NATIVE | u64::from(name.0),
@@ -198,8 +209,8 @@ impl Stacks {
             let (Some(&frame), Some(last)) = (self.frames.get(len - 1 - depth), self.last.get(depth)) else {
                 break;
             };
-            // The same address at the same depth as last time is the same code object: a freed one would have
-            // emptied the last stack.
+            // An address at the same depth as in the last stack is that of the same code object: had it been freed, the last
+            // stack would be empty.
             let id = if depth < self.last_len && last.code == frame.code {
                 last.id
             } else {
@@ -233,14 +244,6 @@ impl Stacks {
         definitions.node(id, parent, Frame::Python { code, offset });
         id
     }
-}
-
-/// A zeroed slice of [`MAX_FRAMES`] in memory of its own; pages that are not used cost nothing.
-fn map_slice<T: Copy>() -> Option<&'static mut [T]> {
-    let place: NonNull<T> = os::map_private(MAX_FRAMES * size_of::<T>())?.cast();
-    // SAFETY: a fresh page-aligned mapping of that size, never unmapped. `RawFrame` and `LastFrame`, the only
-    // types used here, are plain numbers for which all zeros is a value.
-    Some(unsafe { core::slice::from_raw_parts_mut(place.as_ptr(), MAX_FRAMES) })
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! A hash table in memory of the agent's own: open addressing with linear probing, no tombstones.
 
-use core::mem::size_of;
-use core::ptr::NonNull;
+use core::mem::MaybeUninit;
 
-use crate::os;
+use crate::memory::{Mapping, NoMemory, Zeroed};
 
 /// What may be a key of a [`Table`]. One value means "no entry" and is never inserted.
-pub trait Key: Copy + PartialEq {
-    /// The value that no entry has; all its bytes are zero.
+///
+/// # Safety
+/// Zero bytes are the value [`Key::NONE`].
+pub unsafe trait Key: Copy + PartialEq {
+    /// The value that no entry has.
     const NONE: Self;
     /// Spreads the key over 64 bits.
     fn hash(self) -> u64;
@@ -20,7 +22,8 @@ pub fn spread(value: u64) -> u64 {
     product ^ (product >> 32)
 }
 
-impl Key for u64 {
+// SAFETY: zero bytes are 0.
+unsafe impl Key for u64 {
     const NONE: u64 = 0;
     #[inline(always)]
     fn hash(self) -> u64 {
@@ -29,21 +32,20 @@ impl Key for u64 {
 }
 
 #[derive(Clone, Copy)]
-struct Entry<K, V> {
+struct Entry<K, V: Copy> {
     key: K,
-    value: V,
+    /// Initialised if there is a key.
+    value: MaybeUninit<V>,
 }
 
-/// The table. Its memory comes from `mmap`, doubles when it is three quarters full, and is never returned while
-/// the table is in use.
-pub struct Table<K: Key + 'static, V: Copy + 'static> {
-    entries: &'static mut [Entry<K, V>],
+// SAFETY: zero bytes are `K::NONE` by the promise of `Key`, and any bytes are valid for a `MaybeUninit`.
+unsafe impl<K: Key, V: Copy> Zeroed for Entry<K, V> {}
+
+/// The table. Its memory doubles when it is three quarters full, and is never returned while the table is in use.
+pub struct Table<K: Key, V: Copy> {
+    entries: Mapping<Entry<K, V>>,
     len: usize,
 }
-
-/// There was no memory to grow a table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NoMemory;
 
 const FIRST_ENTRIES: usize = 1024;
 
@@ -51,7 +53,7 @@ impl<K: Key, V: Copy> Table<K, V> {
     /// An empty table, without memory.
     pub const fn new() -> Table<K, V> {
         Table {
-            entries: &mut [],
+            entries: Mapping::empty(),
             len: 0,
         }
     }
@@ -85,7 +87,8 @@ impl<K: Key, V: Copy> Table<K, V> {
     #[inline]
     pub fn get(&self, key: K) -> Option<V> {
         let entry = self.entries.get(self.slot(key)?)?;
-        (entry.key == key && key != K::NONE).then_some(entry.value)
+        // SAFETY: the entry has a key, and `insert` has written a value with it.
+        (entry.key == key && key != K::NONE).then(|| unsafe { entry.value.assume_init() })
     }
 
     /// The value of `key`, to be changed.
@@ -93,13 +96,15 @@ impl<K: Key, V: Copy> Table<K, V> {
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
         let slot = self.slot(key)?;
         let entry = self.entries.get_mut(slot)?;
-        (entry.key == key && key != K::NONE).then_some(&mut entry.value)
+        // SAFETY: the entry has a key, and `insert` has written a value with it.
+        (entry.key == key && key != K::NONE).then(|| unsafe { entry.value.assume_init_mut() })
     }
 
-    /// Shows all entries, in no order.
+    /// Shows all entries, in no particular order.
     pub fn each(&self, mut show: impl FnMut(K, V)) {
         for entry in self.entries.iter().filter(|entry| entry.key != K::NONE) {
-            show(entry.key, entry.value);
+            // SAFETY: the entry has a key, and `insert` has written a value with it.
+            show(entry.key, unsafe { entry.value.assume_init() });
         }
     }
 
@@ -112,11 +117,14 @@ impl<K: Key, V: Copy> Table<K, V> {
         let slot = self.slot(key).ok_or(NoMemory)?;
         let entry = self.entries.get_mut(slot).ok_or(NoMemory)?;
         self.len += usize::from(entry.key == K::NONE);
-        *entry = Entry { key, value };
+        *entry = Entry {
+            key,
+            value: MaybeUninit::new(value),
+        };
         Ok(())
     }
 
-    /// Removes `key` and returns its value. Entries behind it move up, so that no gap cuts them off.
+    /// Removes `key` and returns its value. Entries behind it are moved up, so that the gap does not cut them off.
     pub fn remove(&mut self, key: K) -> Option<V> {
         let mut gap = self.slot(key)?;
         let removed = *self.entries.get(gap)?;
@@ -140,24 +148,23 @@ impl<K: Key, V: Copy> Table<K, V> {
         }
         self.entries.get_mut(gap)?.key = K::NONE;
         self.len -= 1;
-        Some(removed.value)
+        // SAFETY: the entry had a key, and `insert` has written a value with it.
+        Some(unsafe { removed.value.assume_init() })
     }
 
     #[cold]
     fn grow(&mut self) -> Result<(), NoMemory> {
-        let count = (self.entries.len() * 2).max(FIRST_ENTRIES);
-        let larger = map_entries(count).ok_or(NoMemory)?;
+        let larger = Mapping::zeroed((self.entries.len() * 2).max(FIRST_ENTRIES))?;
         let old = core::mem::replace(&mut self.entries, larger);
         for entry in old.iter().filter(|entry| entry.key != K::NONE) {
             if let Some(place) = self.slot(entry.key).and_then(|slot| self.entries.get_mut(slot)) {
                 *place = *entry;
             }
         }
-        unmap_entries(old);
         Ok(())
     }
 
-    /// Empties the table; a small one keeps its memory.
+    /// Empties the table; a small table keeps its memory.
     pub fn empty(&mut self) {
         if self.entries.len() > 4 * FIRST_ENTRIES {
             return self.clear();
@@ -168,24 +175,10 @@ impl<K: Key, V: Copy> Table<K, V> {
         self.len = 0;
     }
 
-    /// Empties the table and gives its memory back.
+    /// Empties the table and frees its memory.
     pub fn clear(&mut self) {
-        unmap_entries(core::mem::take(&mut self.entries));
+        self.entries = Mapping::empty();
         self.len = 0;
-    }
-}
-
-fn map_entries<K: Key, V: Copy>(count: usize) -> Option<&'static mut [Entry<K, V>]> {
-    let place = os::map_private(count.checked_mul(size_of::<Entry<K, V>>())?)?;
-    // SAFETY: the mapping is fresh, zeroed, page-aligned and of that size; zero bytes are `K::NONE`, and `V` is
-    // only read where a key was written with it. It is unmapped only by `unmap_entries`, which takes the slice.
-    Some(unsafe { core::slice::from_raw_parts_mut(place.cast().as_ptr(), count) })
-}
-
-fn unmap_entries<K: Key, V: Copy>(entries: &'static mut [Entry<K, V>]) {
-    if let Some(place) = NonNull::new(entries.as_mut_ptr()).filter(|_| !entries.is_empty()) {
-        // SAFETY: the slice came from `map_entries`, is taken by value, and is not used again.
-        unsafe { os::unmap(place.cast(), size_of_val(entries)) };
     }
 }
 
@@ -194,12 +187,15 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
 
+    /// Miri takes a thousand times as long.
+    const TURNS: u32 = if cfg!(miri) { 5_000 } else { 200_000 };
+
     #[test]
     fn behaves_like_a_map_under_random_work() {
         let mut table: Table<u64, u32> = Table::new();
         let mut model = HashMap::new();
         let mut random = 1u64;
-        for turn in 0..200_000u32 {
+        for turn in 0..TURNS {
             random = random
                 .wrapping_mul(6364136223846793005)
                 .wrapping_add(1442695040888963407);
@@ -226,5 +222,19 @@ mod tests {
         table.insert(8, 1).unwrap();
         table.clear();
         assert_eq!(table.get(8), None);
+    }
+
+    #[test]
+    fn values_that_zero_bytes_are_no_value_of_are_kept() {
+        let mut table: Table<u64, &str> = Table::new();
+        table.insert(8, "eight").unwrap();
+        *table.get_mut(8).unwrap() = "8";
+        assert_eq!((table.get(8), table.get(16)), (Some("8"), None));
+        let mut all = Vec::new();
+        table.each(|key, value| all.push((key, value)));
+        assert_eq!(all, [(8, "8")]);
+        table.empty();
+        assert_eq!((table.len(), table.get(8)), (0, None));
+        assert_eq!((table.remove(8), table.get_mut(8)), (None, None));
     }
 }

@@ -1,4 +1,4 @@
-//! What each thread has: a countdown to its next sample, and the guard that keeps the agent out of itself.
+//! Per-thread state: the countdown to the next sample, and the guard that keeps the agent from calling itself.
 
 use core::cell::Cell;
 
@@ -7,25 +7,25 @@ use crate::arch;
 /// The thread's block in static thread-local storage, all zero when the thread begins.
 #[repr(C, align(64))]
 pub struct Thread {
-    /// Bytes that may still be allocated before the slow path looks at an allocation; below 0 it always does.
+    /// Bytes that may still be allocated before the slow path runs; below 0 it runs at every allocation.
     pub countdown: Cell<i64>,
-    /// Where the thread is: see the constants below.
+    /// Where the thread is: one of the constants below.
     inside: Cell<u32>,
     /// Whether the block was set up for recording.
     pub ready: Cell<bool>,
-    /// Whether the countdown ends at a sample (and not just at its longest step).
+    /// Whether the countdown ends at a sample point, and not just after a longest step.
     pub ends_at_sample: Cell<bool>,
-    /// Whether this is the thread that the process began with.
+    /// Whether this is the process's main thread.
     pub is_main: Cell<bool>,
     /// State of the random numbers.
     pub random: Cell<u64>,
-    /// Stack of a thread without Python state: its id, for the recording with this number.
+    /// For a thread without Python state: the id of its stack.
     pub native_stack: Cell<u32>,
-    /// Number of the recording that `native_stack` belongs to; it changes in a forked child.
+    /// The recording to which `native_stack` belongs: a forked child has another one.
     pub native_epoch: Cell<u32>,
     /// Uses of `native_stack` since the thread's name was last read.
     pub native_age: Cell<u32>,
-    /// The region that the thread is in, in the context of this version.
+    /// The region that the thread is in, in the context with the version below.
     pub region: Cell<u32>,
     /// The version of that context.
     pub region_version: Cell<u64>,
@@ -33,8 +33,8 @@ pub struct Thread {
 
 /// In the program.
 const PROGRAM: u32 = 0;
-/// In an allocator that was called through a wrapper of ours: what it allocates underneath is not recorded, but
-/// blocks of others that it frees are (tracemalloc frees entries of its tables in there).
+/// In an allocator that was called through a wrapper. What it allocates from the allocator below is not recorded, but other
+/// blocks that it frees are (tracemalloc frees entries of its tables there).
 const ALLOCATOR: u32 = 1;
 /// In the agent: nothing is recorded.
 const AGENT: u32 = 2;
@@ -45,12 +45,19 @@ impl Thread {
     /// The calling thread's block.
     #[inline(always)]
     pub fn current() -> &'static Thread {
-        // SAFETY: the block is zero-initialised, large enough (asserted above), aligned, and lives as long as the
-        // thread; `Thread` is not `Sync`, and every reference stays in the thread that asked.
+        // SAFETY: `thread_block` is zero-initialised, aligned to 64, large enough (asserted above), and lives as long as the thread.
+        // `Thread` is not `Sync`, so the reference stays in this thread.
         unsafe { &*arch::thread_block().cast::<Thread>() }
     }
 
-    /// Whether the thread is in the agent already, or in an allocator called through it.
+    /// A block for a simulated thread.
+    #[cfg(test)]
+    pub fn another() -> &'static Thread {
+        // SAFETY: all fields are numbers and `bool`s, for which zero bytes are valid.
+        Box::leak(Box::new(unsafe { core::mem::zeroed() }))
+    }
+
+    /// Whether the thread is in the agent, or in an allocator that was called through a wrapper.
     #[inline(always)]
     pub fn is_inside(&self) -> bool {
         self.inside.get() != PROGRAM
@@ -79,7 +86,7 @@ impl Thread {
     }
 }
 
-/// The thread is in an allocator that was called through a wrapper of ours, until this is dropped.
+/// The thread is in an allocator that was called through a wrapper, until this value is dropped.
 pub struct InAllocator {
     thread: &'static Thread,
 }
@@ -91,8 +98,8 @@ impl Drop for InAllocator {
     }
 }
 
-/// Proof that the calling thread entered the agent: what the thread allocates now is not recorded. Functions that
-/// may only run there take a reference to it.
+/// Proof that the calling thread has entered the agent: what it allocates now is not recorded. Functions that may only run in the
+/// agent take a reference to it.
 pub struct InHook {
     thread: &'static Thread,
     previous: u32,
@@ -106,13 +113,16 @@ impl InHook {
         self.thread
     }
 
-    /// Stays inside beyond this value's life; ended by [`InHook::resume`].
+    /// Stays in the agent until [`InHook::resume`].
     pub fn keep(self) {
         core::mem::forget(self);
     }
 
-    /// Takes up what [`InHook::keep`] left in the program; the thread must be inside.
-    pub fn resume() -> InHook {
+    /// Restores the value that was given up by [`InHook::keep`].
+    ///
+    /// # Safety
+    /// The calling thread, or in a child the thread that it is a copy of, has called `keep`, and not `resume` since.
+    pub unsafe fn resume() -> InHook {
         InHook {
             thread: Thread::current(),
             previous: PROGRAM,

@@ -47,12 +47,44 @@ pub struct Full;
 /// [`wire::MAX_SMALL_EVENT`] bytes of room: ask [`has_room`](Self::has_room) first; without room they are dropped.
 #[derive(Debug)]
 pub struct SegmentWriter<'a> {
+    header: HeaderParts<'a>,
+    /// What follows the header.
     bytes: &'a mut [u8],
     /// Start of the open chunk.
     chunk: usize,
     /// Where the next byte goes.
     at: usize,
     last: Last,
+}
+
+/// A segment's header without the number at [`wire::HEADER_ASKED`], to which other processes write.
+#[derive(Debug)]
+pub struct HeaderParts<'a> {
+    /// The [`wire::HEADER_ASKED`] bytes before it.
+    pub before: &'a mut [u8],
+    /// What follows it, up to [`wire::HEADER_BYTES`].
+    pub behind: &'a mut [u8],
+}
+
+/// Where a header goes on behind the number at [`wire::HEADER_ASKED`].
+pub const HEADER_BEHIND: usize = wire::HEADER_ASKED + 4;
+
+impl HeaderParts<'_> {
+    /// Writes a field, which is in one of the parts.
+    fn store(&mut self, at: usize, value: &[u8]) {
+        match at.checked_sub(HEADER_BEHIND) {
+            Some(at) => store(self.behind, at, value),
+            None => store(self.before, at, value),
+        }
+    }
+
+    /// All but `asked`, which is not the writer's; `answered` last.
+    fn store_requests(&mut self, requests: &Requests) {
+        self.store(wire::HEADER_NOTICED, &requests.noticed.to_le_bytes());
+        self.store(wire::HEADER_ANSWER, &requests.answer.to_le_bytes());
+        compiler_fence(Ordering::Release);
+        self.store(wire::HEADER_ANSWERED, &requests.answered.to_le_bytes());
+    }
 }
 
 /// What differences refer to; reset in each chunk.
@@ -68,16 +100,27 @@ struct Last {
 impl<'a> SegmentWriter<'a> {
     /// Writes the header and opens the first chunk. `bytes` must be zeroed. `None` if it is too short for them.
     pub fn begin(bytes: &'a mut [u8], info: &SegmentInfo) -> Option<SegmentWriter<'a>> {
-        if bytes.len() < wire::HEADER_BYTES + wire::CHUNK_HEADER_BYTES + wire::MAX_SMALL_EVENT {
+        let (header, bytes) = bytes.split_at_mut_checked(wire::HEADER_BYTES)?;
+        let (before, rest) = header.split_at_mut_checked(wire::HEADER_ASKED)?;
+        let (asked, behind) = rest.split_at_mut_checked(HEADER_BEHIND - wire::HEADER_ASKED)?;
+        asked.copy_from_slice(&info.requests.asked.to_le_bytes());
+        SegmentWriter::begin_apart(HeaderParts { before, behind }, bytes, info)
+    }
+
+    /// The same where the owner of the memory has written `asked`. `bytes` is what follows the header.
+    pub fn begin_apart(
+        mut header: HeaderParts<'a>,
+        bytes: &'a mut [u8],
+        info: &SegmentInfo,
+    ) -> Option<SegmentWriter<'a>> {
+        if bytes.len() < wire::CHUNK_HEADER_BYTES + wire::MAX_SMALL_EVENT {
             return None;
         }
-        let size = bytes.len() as u64;
-        let mut header = [0u8; wire::HEADER_BYTES];
+        let size = (wire::HEADER_BYTES + bytes.len()) as u64;
+        let mut filled = [0u8; wire::HEADER_BYTES];
         let mut at = 0;
         let mut field = |value: &[u8]| {
-            if let Some(place) = header.get_mut(at..at + value.len()) {
-                place.copy_from_slice(value);
-            }
+            store(&mut filled, at, value);
             at += value.len();
         };
         field(&wire::MAGIC);
@@ -90,17 +133,17 @@ impl<'a> SegmentWriter<'a> {
         field(&u32::from(info.exact).to_le_bytes());
         field(&info.interval_bytes.to_le_bytes());
         field(&info.start_nanos.to_le_bytes());
-        let crc = crc32fast::hash(header.get(..wire::HEADER_CHECKED)?);
-        store(&mut header, wire::HEADER_CRC, &crc.to_le_bytes());
-        store(&mut header, wire::HEADER_ALWAYS, &info.always_bytes.to_le_bytes());
-        store(&mut header, wire::HEADER_ASKED, &info.requests.asked.to_le_bytes());
-        store_requests(&mut header, &info.requests);
-        store(&mut header, wire::HEADER_WRITER, &info.snapshot_writer.to_le_bytes());
-        bytes.get_mut(..wire::HEADER_BYTES)?.copy_from_slice(&header);
+        let crc = crc32fast::hash(filled.get(..wire::HEADER_CHECKED)?);
+        store(&mut filled, wire::HEADER_CRC, &crc.to_le_bytes());
+        store(&mut filled, wire::HEADER_ALWAYS, &info.always_bytes.to_le_bytes());
+        header.store_requests(&info.requests);
+        header.store(wire::HEADER_WRITER, &info.snapshot_writer.to_le_bytes());
+        header.store(0, filled.get(..wire::HEADER_ASKED)?);
         let mut writer = SegmentWriter {
+            header,
             bytes,
             chunk: 0,
-            at: wire::HEADER_BYTES,
+            at: 0,
             last: Last::default(),
         };
         writer.open_chunk(info.start_nanos);
@@ -123,29 +166,22 @@ impl<'a> SegmentWriter<'a> {
 
     /// Bytes of the segment that are in use.
     pub fn used_bytes(&self) -> usize {
-        wire::align(self.at).min(self.bytes.len())
+        wire::HEADER_BYTES + wire::align(self.at).min(self.bytes.len())
     }
 
     /// Sets the state of the writer; see [`State`].
     pub fn set_state(&mut self, state: State) {
-        store(self.bytes, wire::HEADER_STATE, &(state as u32).to_le_bytes());
-    }
-
-    /// Address of the counter that other processes raise to request snapshots: a number of four bytes, aligned as the
-    /// segment is. `None` if there is no header.
-    #[inline(always)]
-    pub fn asked_place(&self) -> Option<*const u8> {
-        self.bytes.get(wire::HEADER_ASKED..).map(<[u8]>::as_ptr)
+        self.header.store(wire::HEADER_STATE, &(state as u32).to_le_bytes());
     }
 
     /// Updates how far requests for snapshots have been handled; `asked` is not touched.
     pub fn set_requests(&mut self, requests: &Requests) {
-        store_requests(self.bytes, requests);
+        self.header.store_requests(requests);
     }
 
     /// Sets which process writes the last heap snapshot.
     pub fn set_snapshot_writer(&mut self, pid: u32) {
-        store(self.bytes, wire::HEADER_WRITER, &pid.to_le_bytes());
+        self.header.store(wire::HEADER_WRITER, &pid.to_le_bytes());
     }
 
     /// Seals the open chunk. Used when the segment is full and at the end of the process.
@@ -388,14 +424,6 @@ impl<'a> SegmentWriter<'a> {
     pub fn end(&mut self, max_rss_bytes: u64) -> Result<(), Full> {
         self.event(tag::END, &[max_rss_bytes], &[])
     }
-}
-
-/// Stores everything but `asked`, which belongs to other processes; `answered` comes last.
-fn store_requests(bytes: &mut [u8], requests: &Requests) {
-    store(bytes, wire::HEADER_NOTICED, &requests.noticed.to_le_bytes());
-    store(bytes, wire::HEADER_ANSWER, &requests.answer.to_le_bytes());
-    compiler_fence(Ordering::Release);
-    store(bytes, wire::HEADER_ANSWERED, &requests.answered.to_le_bytes());
 }
 
 /// Copies `value` to `bytes[at..]`; a value that does not fit is left out.

@@ -40,7 +40,7 @@ pub fn thread_block() -> *mut u8 {
 /// A system call that leaves `errno` alone. Returns the kernel's value: from -4095 to -1 it is an error number.
 ///
 /// # Safety
-/// The arguments must be right for the call, as the kernel defines it.
+/// The arguments are valid for the call, as the kernel defines it.
 #[inline]
 pub unsafe fn syscall(number: libc::c_long, arguments: [usize; 6]) -> isize {
     let result: isize;
@@ -64,19 +64,20 @@ pub unsafe fn syscall(number: libc::c_long, arguments: [usize; 6]) -> isize {
     result
 }
 
-/// Ticks of the processor's clock, which costs less to read than the kernel's: only to tell whether that is due.
+/// The processor's clock, in ticks. It is cheaper to read than the kernel's, and only tells whether that is worth reading.
 #[inline(always)]
 pub fn ticks() -> u64 {
     // SAFETY: every x86-64 processor has the instruction.
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
-/// Ticks after which it is worth asking the kernel for the time: between 0.1 and 0.5 ms at 1 to 5 GHz.
+/// Ticks after which it is worth asking the kernel for the time: 0.1 ms at 5 GHz, 0.5 ms at 1 GHz.
 pub const CLOCK_TICKS: u64 = 500_000;
 
-// deadweight_guarded_call(function, a, b, c, place): calls function(a, b, c) after noting in *place where to go on if it
-// faults. Returns its result; after a fault the signal handler resumes at `deadweight_guarded_fault` with the stack
-// pointer from *place, which returns -1. Calls may be nested: the inner one puts the outer one's place back. Callee-saved registers lie on the stack and are restored either way.
+// deadweight_guarded_call(function, a, b, c, place): stores the stack pointer in *place and calls function(a, b, c). Returns the
+// function's result. If the function faults, the signal handler goes on at `deadweight_guarded_fault` with the stack pointer
+// from *place, and the call returns -1. Calls may be nested: the inner one restores the outer one's *place. The callee-saved
+// registers are on the stack and are restored in both cases.
 global_asm!(
     ".pushsection .text.deadweight_guarded_call,\"ax\",@progbits",
     ".p2align 4",
@@ -126,31 +127,31 @@ unsafe extern "C" {
     fn deadweight_guarded_fault();
 }
 
-/// Stack pointer to go on from after a fault; 0 when no guarded call is running. Only the snapshot child, which has
-/// one thread, uses it.
+/// The stack pointer with which to go on after a fault; 0 if no guarded call is running. Only the snapshot child uses it, which
+/// has one thread.
 static GUARD: AtomicUsize = AtomicUsize::new(0);
 
-/// Calls `function(a, b, c)`; `None` if it faulted and [`resume_after_fault`] brought us back.
+/// Calls `function(a, b, c)`; `None` if it faulted and [`resume_after_fault`] ended the call.
 ///
 /// # Safety
-/// `function` is a C function of three arguments for which these are right. Nothing that it left half done after a
-/// fault is used again. Only one thread may do this at a time.
+/// `function` is a C function with up to three integer or pointer parameters, for which the arguments are valid. The caller
+/// copes with what the function leaves half done at a fault. Only one thread calls this at a time.
 pub unsafe fn guarded_call(function: usize, a: usize, b: usize, c: usize) -> Option<i32> {
-    // SAFETY: by the caller's promise; the assembly keeps the C calling convention.
+    // SAFETY: the caller vouches for the function and its arguments; the assembly follows the C calling convention.
     let result = unsafe { deadweight_guarded_call(function, a, b, c, GUARD.as_ptr()) };
     (result != -1).then_some(result as i32)
 }
 
-/// In a handler of SIGSEGV or SIGBUS: makes the interrupted guarded call return. False if none was running.
+/// In a handler of SIGSEGV or SIGBUS: makes the interrupted guarded call return. Returns false if none is running.
 ///
 /// # Safety
-/// `context` is the third argument of a signal handler.
+/// `context` is the third argument of the signal handler.
 pub unsafe fn resume_after_fault(context: *mut core::ffi::c_void) -> bool {
     let stack = GUARD.load(Ordering::Relaxed);
     if stack == 0 {
         return false;
     }
-    // SAFETY: by the caller's promise.
+    // SAFETY: the kernel passes a `ucontext_t` as the handler's third argument, which is the handler's to change.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     let registers = &mut context.uc_mcontext.gregs;
     if let Some(place) = registers.get_mut(libc::REG_RSP as usize) {

@@ -1,40 +1,39 @@
-//! Processes: a copy of this one that nobody waits for, and what the kernel says of it and of the program.
+//! Processes: forking a child that nobody waits for, and what the kernel reports about it and the program.
 
-use super::{Errno, check, read_file, usage_of_self};
-use crate::arch::syscall;
+use super::{Errno, check, close, exit_group, open_to_read, read_file, usage_of_self};
+use crate::arch::{self, syscall};
 use crate::path::Path;
 
-/// What a raw clone returned.
+/// In which of the two processes [`clone_silently`] has returned.
 pub enum Cloned {
-    /// This is the copy.
+    /// The child.
     Child,
-    /// This is the program; the copy has that process id.
+    /// The program; with the child's process id.
     Parent(u32),
 }
 
-/// A copy of the process with the calling thread only, as `fork` makes it, but without handlers, without a signal at
-/// its end, and invisible to `wait` (it needs `__WCLONE`).
+/// Forks the process, but runs no fork handlers; the child's end sends no signal, and `wait` does not see it (without `__WCLONE`).
 ///
 /// # Safety
-/// The copy may only make system calls and read memory: whatever another thread held is held for ever.
+/// The child only makes system calls and reads memory: locks that other threads held stay locked for ever in it.
 pub unsafe fn clone_silently() -> Result<Cloned, Errno> {
-    // A handler must not run in the copy, which has signal handling of its own soon.
+    // No signal handler of the program's may run in the child; `become_expendable` sets up its own signal handling.
     let signals = block_signals(u64::MAX);
-    // SAFETY: no new stack and no shared memory: the copy goes on here with a copy of everything.
+    // SAFETY: without flags the child shares no memory, and goes on here with a copy of this stack.
     let cloned = check(unsafe { syscall(libc::SYS_clone, [0; 6]) });
     if cloned == Ok(0) {
-        // `become_expendable` sees to the signals.
+        // The signals stay blocked until `become_expendable`.
         return Ok(Cloned::Child);
     }
     block_signals(signals);
     cloned.map(|pid| Cloned::Parent(pid as u32))
 }
 
-/// Blocks the signals of a mask for this thread, the others not; returns the mask until then.
+/// Sets this thread's mask of blocked signals; returns the previous one.
 fn block_signals(mask: u64) -> u64 {
     let mut before = 0u64;
     let (new, old) = (&raw const mask as usize, &raw mut before as usize);
-    // SAFETY: the masks are 8 bytes, as the kernel's.
+    // SAFETY: both masks are local variables of 8 bytes, the kernel's size.
     unsafe {
         syscall(
             libc::SYS_rt_sigprocmask,
@@ -44,10 +43,10 @@ fn block_signals(mask: u64) -> u64 {
     before
 }
 
-/// Whether a child of [`clone_silently`] has ended; it is then gone for good.
+/// Whether a child of [`clone_silently`] has ended; if so, it is reaped.
 pub fn has_ended(child: u32) -> bool {
     let options = (libc::WNOHANG | libc::__WCLONE) as usize;
-    // SAFETY: neither status nor usage is asked for.
+    // SAFETY: null for both status and usage: neither is wanted.
     let result = unsafe { syscall(libc::SYS_wait4, [child as usize, 0, options, 0, 0, 0]) };
     check(result) != Ok(0)
 }
@@ -56,7 +55,7 @@ pub fn has_ended(child: u32) -> bool {
 fn stat_fields(pid: u32, text: &mut [u8; 512]) -> impl Iterator<Item = &[u8]> {
     let length = read_file(of_process(pid, b"/stat").with_nul(), text);
     let text = text.get(..length).unwrap_or_default();
-    // The name before may hold anything, blanks and brackets too.
+    // The name before them may contain anything, including blanks and brackets.
     let name_end = text.iter().rposition(|&byte| byte == b')');
     let fields = name_end.and_then(|end| text.get(end + 2..)).unwrap_or_default();
     fields.split(|&byte| byte == b' ').filter(|field| !field.is_empty())
@@ -82,28 +81,28 @@ fn kib_line(text: &[u8], name: &[u8]) -> u64 {
     line.and_then(number).unwrap_or(0).saturating_mul(1024)
 }
 
-/// How many pages another process was given that needed no disk: new ones, and copies of shared ones.
+/// Minor page faults of another process: new pages, and copies of shared ones.
 pub fn minor_faults(pid: u32) -> u64 {
     let mut text = [0; 512];
     stat_fields(pid, &mut text).nth(7).and_then(number).unwrap_or(0)
 }
 
-/// The same of this process.
+/// Minor page faults of this process.
 pub fn own_minor_faults() -> u64 {
     usage_of_self().ru_minflt as u64
 }
 
-/// The area that `brk` has given this process: where it begins and ends; `None` if that cannot be told.
+/// Start and end of the area that this process got from `brk`; `None` if that cannot be told.
 pub fn heap() -> Option<(u64, u64)> {
     let mut text = [0; 512];
     // `start_brk` of `/proc/PID/stat` (proc_pid_stat(5)).
     let start = stat_fields(super::pid(), &mut text).nth(44).and_then(number)?;
-    // SAFETY: a break of 0 changes nothing.
+    // SAFETY: a break of 0 is refused: the call returns the present one.
     let end = unsafe { syscall(libc::SYS_brk, [0; 6]) } as u64;
     (start > 0 && end > start).then_some((start, end))
 }
 
-/// Resident memory of another process now and at most so far, bytes; zeros if it is gone.
+/// Resident memory of a process and its high-water mark, bytes; zeros if the process is gone.
 pub fn resident_and_highest(pid: u32) -> (u64, u64) {
     let mut text = [0; 4096];
     let length = read_file(of_process(pid, b"/status").with_nul(), &mut text);
@@ -111,7 +110,7 @@ pub fn resident_and_highest(pid: u32) -> (u64, u64) {
     (kib_line(text, b"VmRSS:"), kib_line(text, b"VmHWM:"))
 }
 
-/// Bytes of processes' own memory that a control group counts, by its `memory.stat` (Linux,
+/// Anonymous memory that is charged to a control group, by its `memory.stat` (Linux,
 /// Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst); 0 if it cannot be read.
 pub fn charged_bytes(file: &Path) -> u64 {
     let mut text = [0; 8192];
@@ -121,7 +120,7 @@ pub fn charged_bytes(file: &Path) -> u64 {
     counts.next().and_then(number).unwrap_or(0)
 }
 
-/// Memory that the machine can give without swapping, bytes; `u64::MAX` if the kernel does not say.
+/// Memory that is available without swapping, bytes; `u64::MAX` if the kernel does not say.
 pub fn available_bytes() -> u64 {
     let mut text = [0; 512];
     let length = read_file(b"/proc/meminfo\0", &mut text);
@@ -131,7 +130,7 @@ pub fn available_bytes() -> u64 {
     }
 }
 
-/// Bytes that are resident for this process alone; 0 if the kernel does not say (before Linux 4.14).
+/// Resident memory that no other process shares, bytes; 0 if the kernel does not say (before Linux 4.14).
 pub fn private_bytes() -> u64 {
     let mut text = [0; 2048];
     let length = read_file(b"/proc/self/smaps_rollup\0", &mut text);
@@ -139,35 +138,24 @@ pub fn private_bytes() -> u64 {
     kib_line(text, b"Private_Dirty:").saturating_add(kib_line(text, b"Private_Clean:"))
 }
 
-/// A lock on a file or folder that is there, kept as long as any process has it open.
+/// An advisory lock on a file or folder, which lasts as long as any process has its descriptor open.
 pub struct FileLock {
     descriptor: usize,
 }
 
 impl FileLock {
-    /// Takes the lock; `None` if somebody has it, or there is no such file. `path` ends with a NUL byte.
+    /// Takes the lock; `None` if another process has it, or there is no such file. `path` ends with a NUL byte.
     pub fn take(path: &[u8]) -> Option<FileLock> {
-        if path.last() != Some(&0) {
-            return None;
-        }
-        let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;
-        // SAFETY: `path` is NUL-terminated (checked above).
-        let opened = unsafe {
-            syscall(
-                libc::SYS_openat,
-                [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags, 0, 0, 0],
-            )
-        };
         let lock = FileLock {
-            descriptor: check(opened).ok()?,
+            descriptor: open_to_read(path)?,
         };
         let wish = (libc::LOCK_EX | libc::LOCK_NB) as usize;
-        // SAFETY: the descriptor was opened above.
+        // SAFETY: the descriptor is open.
         let locked = unsafe { syscall(libc::SYS_flock, [lock.descriptor, wish, 0, 0, 0, 0]) };
         check(locked).is_ok().then_some(lock)
     }
 
-    /// Keeps it until the process ends.
+    /// Keeps the lock until the process ends.
     pub fn keep(self) {
         core::mem::forget(self);
     }
@@ -175,39 +163,38 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // SAFETY: the descriptor is this value's own.
-        unsafe { syscall(libc::SYS_close, [self.descriptor, 0, 0, 0, 0, 0]) };
+        close(self.descriptor);
     }
 }
 
-/// Closes all descriptors but that of a lock.
+/// Closes all descriptors except that of `lock`.
 fn close_all_but(lock: &FileLock) {
     let kept = lock.descriptor;
-    // Before Linux 5.9 there is no call for many: more than these are rare.
+    // Before Linux 5.9 there is no call that closes a range; more than 4096 descriptors are rare.
     let last = if close_range(kept + 1, u32::MAX as usize) {
         kept
     } else {
         4096
     };
     for descriptor in (0..last).filter(|&descriptor| descriptor != kept) {
-        // SAFETY: only `become_expendable` calls this, in a process whose files are nobody's.
+        // SAFETY: only `become_expendable` calls this, in a child in which nothing depends on the descriptors.
         unsafe { syscall(libc::SYS_close, [descriptor, 0, 0, 0, 0, 0]) };
     }
 }
 
 fn close_range(first: usize, last: usize) -> bool {
-    // SAFETY: as in `close_all_but`.
+    // SAFETY: only `close_all_but` calls this; see there.
     check(unsafe { syscall(libc::SYS_close_range, [first, last, 0, 0, 0, 0]) }).is_ok()
 }
 
-/// Makes this process one that nobody misses: killed first when memory is short, killed by an alarm after `seconds`,
-/// with no file open but the one that `lock` locks, and with default signal handling but for faults, which go to `on_fault`, and for what a terminal
-/// sends to everybody when it interrupts the program or goes away.
-pub fn become_expendable(
-    seconds: usize,
-    lock: &FileLock,
-    on_fault: extern "C" fn(i32, *mut libc::siginfo_t, *mut core::ffi::c_void),
-) {
+/// Makes this process expendable: it is the first to be killed when memory is short, an alarm kills it after `seconds`, it has no
+/// file open except the one that `lock` locks, and signals have their default actions, with two exceptions: a fault ends the
+/// guarded call in which it happens ([`arch::guarded_call`]), or the process; and signals are ignored that a terminal sends to all
+/// its processes when it interrupts the program or is closed.
+///
+/// # Safety
+/// This is the child of [`clone_silently`], in which nothing depends on open files and signal handlers.
+pub unsafe fn become_expendable(seconds: usize, lock: &FileLock) {
     close_all_but(lock);
     write_file(b"/proc/self/oom_score_adj\0", b"1000");
     for signal in 1..=64 {
@@ -221,17 +208,25 @@ pub fn become_expendable(
             libc::SIGINT | libc::SIGQUIT | libc::SIGHUP => action.sa_sigaction = libc::SIG_IGN,
             _ => {}
         }
-        // SAFETY: `action` is valid; signals that cannot be handled are refused.
+        // SAFETY: `action` is a valid `sigaction`; for signals that cannot be handled the call fails.
         unsafe { libc::sigaction(signal, &action, core::ptr::null_mut()) };
     }
     block_signals(0);
-    // SAFETY: only sets a timer, whose signal has its default action.
+    // SAFETY: the call sets a timer, whose signal has its default action.
     unsafe { syscall(libc::SYS_alarm, [seconds, 0, 0, 0, 0, 0]) };
+}
+
+/// The handler of SIGSEGV and SIGBUS in the clone.
+extern "C" fn on_fault(_: i32, _: *mut libc::siginfo_t, context: *mut core::ffi::c_void) {
+    // SAFETY: the kernel has passed `context` as the third argument of a handler with SA_SIGINFO.
+    if !unsafe { arch::resume_after_fault(context) } {
+        exit_group(2);
+    }
 }
 
 fn write_file(path: &[u8], text: &[u8]) {
     let flags = (libc::O_WRONLY | libc::O_CLOEXEC) as usize;
-    // SAFETY: only called with NUL-terminated literals.
+    // SAFETY: all callers pass NUL-terminated literals.
     let opened = unsafe {
         syscall(
             libc::SYS_openat,
@@ -241,15 +236,16 @@ fn write_file(path: &[u8], text: &[u8]) {
     let Ok(fd) = check(opened) else { return };
     // SAFETY: `text` is readable for its length.
     unsafe { syscall(libc::SYS_write, [fd, text.as_ptr() as usize, text.len(), 0, 0, 0]) };
-    // SAFETY: `fd` was opened above.
-    unsafe { syscall(libc::SYS_close, [fd, 0, 0, 0, 0, 0]) };
+    close(fd);
 }
 
-/// In the snapshot's child: lets go of whole pages, which are the program's alone from then on. What is read there later
-/// is zero.
-pub fn forget_pages(address: u64, bytes: u64) {
+/// Gives up pages that the child shares with the program. They read as zeros from then on.
+///
+/// # Safety
+/// This is the child of [`clone_silently`], and it does not need what is in these pages any more: from now on it may find zeros
+/// there.
+pub unsafe fn forget_pages(address: u64, bytes: u64) {
     let advice = libc::MADV_DONTNEED as usize;
-    // SAFETY: only the child calls this, about private memory that it does not read again; the program is not
-    // concerned.
+    // SAFETY: the caller gives up what is in these pages of the child; the program has its own.
     unsafe { syscall(libc::SYS_madvise, [address as usize, bytes as usize, advice, 0, 0, 0]) };
 }

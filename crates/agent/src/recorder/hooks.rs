@@ -1,11 +1,12 @@
-//! What the hooks call: the fast paths, and the way from there to an event.
+//! The functions that the hooks call: the fast paths, and the slow paths from there to an event.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering;
 
 use deadweight_capture::{Addr, Allocator, MapKind, StackId};
 
-use super::{ON, Recorder, STATE, enter_recording, recording};
+use super::begin::{enter_recording, recording};
+use super::state::{ON, Recorder, STATE};
 use crate::filter;
 use crate::thread::Thread;
 
@@ -13,20 +14,20 @@ type Pointer = *mut c_void;
 
 // ---- fast paths ---------------------------------------------------------------------------------
 
-/// A block was born through a hook.
+/// A block was allocated through a hook.
 #[inline(always)]
-pub fn allocated(thread: &'static Thread, block: Pointer, size: usize, door: Allocator) {
+pub fn allocated(thread: &'static Thread, block: Pointer, size: usize, domain: Allocator) {
     if thread.is_inside() {
         return;
     }
     let left = thread.countdown.get().wrapping_sub(size as i64);
     thread.countdown.set(left);
     if left < 0 {
-        slow_allocated(thread, block, size, (door, true));
+        slow_allocated(thread, block, size, (domain, true));
     }
 }
 
-/// A block is about to go; `real` frees it.
+/// A block is about to be freed, by `real`.
 #[inline(always)]
 pub fn freed(block: Pointer, real: impl FnOnce()) {
     if filter::is_asked_for(block as u64) {
@@ -35,20 +36,20 @@ pub fn freed(block: Pointer, real: impl FnOnce()) {
     real();
 }
 
-/// A block changes its size; `real` does it.
+/// A block is resized, by `real`.
 #[inline(always)]
-pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOnce() -> Pointer) -> Pointer {
+pub fn reallocated(block: Pointer, size: usize, domain: Allocator, real: impl FnOnce() -> Pointer) -> Pointer {
     let thread = Thread::current();
     if thread.is_inside() {
         let new = real();
-        // pymalloc's table of arenas, made before the wrappers were there: its old place is known.
+        // This may be pymalloc's table of arenas, which was allocated before the wrappers were installed and so is known.
         if !new.is_null() && !block.is_null() && filter::is_asked_for(block as u64) {
             note_freed(thread, block);
         }
         return new;
     }
     if !block.is_null() && filter::is_asked_for(block as u64) {
-        return known_reallocated(thread, block, size, door, real);
+        return known_reallocated(thread, block, size, domain, real);
     }
     let inside = thread.enter_allocator();
     let new = real();
@@ -57,7 +58,7 @@ pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOn
         let left = thread.countdown.get().wrapping_sub(size as i64);
         thread.countdown.set(left);
         if left < 0 {
-            slow_allocated(thread, new, size, (door, false));
+            slow_allocated(thread, new, size, (domain, false));
         }
     }
     new
@@ -65,29 +66,29 @@ pub fn reallocated(block: Pointer, size: usize, door: Allocator, real: impl FnOn
 
 // ---- slow paths ---------------------------------------------------------------------------------
 
-/// The door, and whether the block is new: the owner of one that was moved does not know yet.
+/// `is_new_block` is false for a block that was resized: its owner does not know its new place yet.
 #[cold]
 #[inline(never)]
-fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, (door, is_new_block): (Allocator, bool)) {
+fn slow_allocated(thread: &'static Thread, block: Pointer, size: usize, (domain, is_new_block): (Allocator, bool)) {
     let Some(inside) = thread.enter() else { return };
     let Some((mut agent, is_new)) = enter_recording(thread, &inside) else {
         return;
     };
-    // A countdown that has only just begun has not seen this block yet.
+    // A countdown that has only just begun does not include this block yet.
     let takes_part = if is_new {
         agent.counts_down(thread, size)
     } else {
         agent.takes_part(thread, size)
     };
     if takes_part && !block.is_null() {
-        agent.record(thread, block as u64, size as u64, door);
-        if is_new_block && door == Allocator::PyObject {
+        agent.record(thread, block as u64, size as u64, domain);
+        if is_new_block && domain == Allocator::PyObject {
             agent.take_overdue(thread);
         }
     }
 }
 
-/// Out of line, so that the fast path saves no registers.
+/// Not inlined, so that the fast path saves no registers.
 #[cold]
 #[inline(never)]
 fn known_freed(block: Pointer, real: impl FnOnce()) {
@@ -95,12 +96,12 @@ fn known_freed(block: Pointer, real: impl FnOnce()) {
     if !block.is_null() {
         note_freed(thread, block);
     }
-    // What the allocator frees underneath is the same block, mostly: then nothing is known of it any more.
+    // The block that the allocator frees in turn is mostly the same one, which is not known any more.
     let _inside = thread.enter_allocator();
     real();
 }
 
-/// Records that a block is gone, unless the thread is in the agent itself.
+/// Records that a block is freed, unless the thread is in the agent itself.
 #[cold]
 #[inline(never)]
 fn note_freed(thread: &'static Thread, block: Pointer) {
@@ -117,14 +118,14 @@ fn known_reallocated(
     thread: &'static Thread,
     block: Pointer,
     size: usize,
-    door: Allocator,
+    domain: Allocator,
     real: impl FnOnce() -> Pointer,
 ) -> Pointer {
     let mut real = Some(real);
     let mut call = || real.take().map_or(core::ptr::null_mut(), |real| real());
-    // Python's own allocators are called with the GIL, so the old address is given to nobody before the events are
-    // written; and they may take locks of their own.
-    let done = door.is_python().then(|| {
+    // Python's allocators are called with the GIL, so no other thread gets the old address before the events are written. They
+    // may take locks of their own, so they are called without the agent's.
+    let done = domain.is_python().then(|| {
         let _inside = thread.enter_allocator();
         call()
     });
@@ -134,21 +135,21 @@ fn known_reallocated(
     let Some(mut agent) = recording(thread, &inside) else {
         return done.unwrap_or_else(call);
     };
-    // Otherwise with the lock held: another thread may be given the old address at once, and its event must come
+    // Other allocators are called with the lock held: another thread may get the old address at once, and its event must come
     // later.
     let new = done.unwrap_or_else(call);
-    if !new.is_null() || (size == 0 && door == Allocator::Malloc) {
+    if !new.is_null() || (size == 0 && domain == Allocator::Malloc) {
         agent.record_free(thread, block as u64);
     }
     if !new.is_null() && agent.counts_down(thread, size) {
-        agent.record(thread, new as u64, size as u64, door);
+        agent.record(thread, new as u64, size as u64, domain);
     }
     new
 }
 
 // ---- mappings -----------------------------------------------------------------------------------
 
-/// The program mapped memory itself.
+/// The program has mapped memory.
 pub fn mapped(place: Pointer, len: usize, protection: c_int, flags: c_int) {
     with_agent(|agent, thread| {
         let kind = if flags & libc::MAP_ANONYMOUS == 0 {
@@ -178,8 +179,8 @@ pub fn unmapped(place: Pointer, len: usize) {
     });
 }
 
-/// The program moves or resizes a mapping; `real` does it, with the lock held: its old range may be given to
-/// another thread at once.
+/// The program moves or resizes a mapping, by `real`. That is called with the lock held, since another thread may get the old range
+/// at once.
 pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnce() -> Pointer) -> Pointer {
     let thread = Thread::current();
     if STATE.load(Ordering::Acquire) != ON || thread.is_inside() {
@@ -203,7 +204,7 @@ pub fn remapped(place: Pointer, old_len: usize, new_len: usize, real: impl FnOnc
     new
 }
 
-/// pymalloc has mapped an arena: in the midst of an allocation, so only the range is noted.
+/// pymalloc has mapped an arena. It is in the middle of an allocation, so only the range is recorded.
 pub fn arena_mapped(place: Pointer, len: usize) {
     in_allocator(|agent| {
         if let Some(writer) = agent.output.writer(0) {
@@ -221,8 +222,8 @@ pub fn arena_unmapped(place: Pointer, len: usize) {
     });
 }
 
-/// As [`with_agent`], but also where the thread is in an allocator that was called through a wrapper of ours: no lock
-/// of the agent is held there.
+/// Like [`with_agent`], but also if the thread is in an allocator that was called through a wrapper: the agent's lock is not held
+/// there.
 #[cold]
 fn in_allocator(write: impl FnOnce(&mut Recorder)) {
     let thread = Thread::current();

@@ -1,21 +1,21 @@
-//! The child of a snapshot: walks every object of the heap and writes the graph down.
+//! The snapshot child: it walks every object of the heap and writes the graph to the capture.
 //!
-//! It has one thread, no handlers, no files, and the program's memory as it was. It may fault: what it reads belongs to
-//! extension modules too. A fault loses one object ([`arch::guarded_call`]), a hang ends by an alarm, and a crash costs
-//! a snapshot.
+//! It has one thread, no handlers and no open files of the program's, and the program's memory as it was at the fork. It may
+//! fault, since it calls `tp_traverse` of extension types: a fault loses one object ([`crate::arch::guarded_call`]), an alarm
+//! ends a hang, and a crash costs the snapshot.
 //!
-//! Every object is written with its named edges (read by layout) and with what its type's `tp_traverse` visits. An
-//! edge that both know appears once, named and counted; one that only `tp_traverse` knows has no name; one that only
-//! the layout knows is not counted, as the collector does not count it.
+//! Each object is written with its named edges, which are read by its layout, and with what its type's `tp_traverse` visits. An
+//! edge found both ways appears once, named and counted; one that only `tp_traverse` visits has no name; one that is only
+//! in the layout is not counted, as the collector does not count it either.
 
 mod budget;
 mod chunks;
 mod labels;
+mod memory;
 mod native;
 mod objects;
 mod reached;
 
-use core::ffi::c_void;
 use core::ops::ControlFlow;
 
 use deadweight_capture::{Cause, EdgeLabel, RootKind, StringId};
@@ -24,49 +24,51 @@ use deadweight_cpython::heap::{Context, Edge, Interpreters, Known, NameRef, list
 
 use self::budget::Budget;
 use self::chunks::Chunks;
+use self::memory::ProgramMemory;
 use self::objects::KnownType;
 use self::reached::Reached;
+use super::fork::Begun;
 use super::parts::{self, Parts, Stopped};
-use super::{Begun, Destination, Limit, numbered};
-use crate::arch;
+use crate::config::Limit;
 use crate::list::List;
+use crate::live_block::LiveBlock;
+use crate::memory::NoMemory;
 use crate::os;
+use crate::output::Destination;
 use crate::path::Path;
-use crate::python::OwnMemory;
-use crate::recorder::LiveBlock;
-use crate::table::{NoMemory, Table};
+use crate::table::Table;
 
-/// Objects that a snapshot may have.
+/// Highest number of objects in a snapshot.
 const MAX_OBJECTS: u64 = 1 << 28;
-/// Objects that wait to be written; further ones are found again in [`Reached`].
+/// Highest number of objects in the queue; further ones are found again in [`Reached`].
 const MAX_QUEUE: usize = 1 << 16;
-/// Names that are kept; edges under further ones are written `[…]`.
+/// Highest number of distinct names; edges with further names are written without a name.
 const MAX_NAMES: u32 = 200_000;
 /// Longest name, in bytes.
 const NAME_BYTES: usize = 512;
-/// Bytes of an object's body that are searched for addresses.
+/// Bytes of an object's body that are searched for addresses at most.
 const MAX_BODY: u64 = 16 << 10;
-/// Native blocks of at least this size are looked into before they are searched.
+/// Of native blocks of at least this size, a sample decides whether they are searched,
 const LARGE_BLOCK: u64 = 256 << 10;
-/// So many bytes of them.
+/// of this many bytes.
 const SAMPLE_BYTES: u64 = 16 << 10;
 const PAGE: u64 = 4096;
-/// Bytes of native blocks that are searched for addresses, in all.
+/// Bytes of native blocks that are searched for addresses in total.
 const MAX_SEARCHED: u64 = 4 << 30;
 
 /// What the child needs to know.
 pub struct Job<'a> {
-    /// Why it is taken.
+    /// Why the snapshot is taken.
     pub cause: Cause,
-    /// What the program calls it.
+    /// The program's label for it.
     pub label: &'a [u8],
-    /// Numbers of the snapshots that are kept in any case, rising.
+    /// Numbers of the snapshots that are kept in any case, ascending.
     pub wanted: &'a [u32],
     /// Offsets of this interpreter.
     pub layout: &'static Layout,
     /// Addresses of its types.
     pub known: &'a Known,
-    /// Where its state is.
+    /// The interpreters' states.
     pub interpreters: &'a Interpreters,
     /// Recorded blocks that are live.
     pub live: &'a Table<u64, LiveBlock>,
@@ -74,38 +76,38 @@ pub struct Job<'a> {
     pub destination: Destination,
     /// The memory limit.
     pub limit: Limit<'a>,
-    /// Its number, and what was so when the program stopped for it.
+    /// Its number, and the figures of the moment at which the program was paused.
     pub begun: Begun,
 }
 
 /// Writes the snapshot and ends the process.
+// Not inlined: all variables that the child writes to must lie below `job` on the stack (`ProgramMemory::of_copy`).
+#[inline(never)]
 pub fn run(job: &Job<'_>) -> ! {
     let pause = os::now_nanos().saturating_sub(job.begun.began);
-    let stem = numbered(job.destination.stem, job.begun.number);
-    let written = Walker::begin(job, stem).and_then(|mut walker| {
-        let written = walker.write(job, pause);
-        match written {
-            Ok(()) => walker.parts.finish(),
-            // First: removing files takes long, and each page that the program changes meanwhile would be copied.
-            Err(Stopped) => walker.let_go_of_objects(),
-        }
-        written
-    });
+    let stem = parts::numbered(job.destination.stem, job.begun.number);
+    let written = write(job, stem, pause);
     match written {
         Ok(()) if job.cause.is_wanted() => {}
-        Ok(()) => super::remove_older(job.destination.stem, job.begun.number, job.wanted),
-        // Half a graph answers no question.
+        Ok(()) => parts::remove_older(job.destination.stem, job.begun.number, job.wanted),
+        // A partial graph is of no use.
         Err(Stopped) => parts::remove(stem),
     }
     os::exit_group(i32::from(written.is_err()))
 }
 
-/// The handler of SIGSEGV and SIGBUS in the child.
-pub extern "C" fn on_fault(_: i32, _: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: `context` is a signal handler's third argument.
-    if !unsafe { arch::resume_after_fault(context) } {
-        os::exit_group(2);
+fn write(job: &Job<'_>, stem: Path, pause: u64) -> Result<(), Stopped> {
+    let memory = ProgramMemory::of_copy(&raw const *job as u64)?;
+    let mut walker = Walker::begin(job, &memory, stem)?;
+    let written = walker.write(job, pause);
+    match written {
+        Ok(()) => walker.parts.finish(),
+        // At once: removing the files takes long, and each page that the program changes meanwhile would be copied.
+        // SAFETY: the walk is over, and only this function's callers run after it, which use no memory of the program's but
+        // `job`, which is on the stack.
+        Err(Stopped) => unsafe { walker.let_go_of_objects() },
     }
+    written
 }
 
 #[derive(Clone, Copy)]
@@ -117,17 +119,17 @@ struct Block {
 }
 
 struct Walker<'a> {
-    ctx: Context<'a, OwnMemory>,
+    ctx: Context<'a, ProgramMemory>,
     parts: Parts,
     budget: Budget,
     reached: Reached,
-    /// Objects to be written.
+    /// Objects that are still to be written.
     queue: List<u64>,
-    /// Whether the queue was full: some are only in `reached`.
+    /// Whether the queue was full, so that some objects are only in `reached`.
     overflowed: bool,
-    /// What `tp_traverse` of the current object visited.
+    /// What `tp_traverse` of the current object has visited.
     targets: List<u64>,
-    /// Where these are many: how often each is among them, less the named edges that have claimed it.
+    /// If these are many: how often each is among them, less the named edges that have claimed it.
     visits: Table<u64, u32>,
     types: Table<u64, KnownType>,
     next_type: u32,
@@ -135,7 +137,7 @@ struct Walker<'a> {
     next_name: u32,
     /// Live native blocks by address.
     blocks: List<Block>,
-    /// Blocks that were not recorded and may lead to them, and which of these were followed.
+    /// Unrecorded blocks that may lead to recorded ones, and which of them have been followed.
     chunks: Chunks,
     followed: Reached,
     objects: u64,
@@ -149,10 +151,10 @@ impl From<NoMemory> for Stopped {
 }
 
 impl<'a> Walker<'a> {
-    fn begin(job: &Job<'a>, stem: Path) -> Result<Walker<'a>, Stopped> {
+    fn begin(job: &Job<'a>, mem: &'a ProgramMemory, stem: Path) -> Result<Walker<'a>, Stopped> {
         Ok(Walker {
             ctx: Context {
-                mem: &OwnMemory,
+                mem,
                 layout: job.layout,
                 known: job.known,
             },
@@ -186,18 +188,19 @@ impl<'a> Walker<'a> {
         self.tracked_objects(interpreters.gc(main))?;
         self.drain()?;
         self.native_blocks(job.live)?;
-        // Objects that only native memory refers to.
+        // Objects that only native memory refers to were found meanwhile.
         self.drain()?;
         let (objects, failed) = (self.objects, self.failed);
         self.parts.put(|writer| writer.heap_end(objects, failed, pause))
     }
 
-    /// Writes all objects that the collector tracks, in the order in which they were made.
+    /// Writes all objects that the collector tracks, in the order of its lists.
     fn tracked_objects(&mut self, gc: u64) -> Result<(), Stopped> {
         let mut outcome = Ok(());
-        lists::tracked(&OwnMemory, self.ctx.layout, gc, MAX_OBJECTS, |object| {
+        let ctx = self.ctx;
+        lists::tracked(ctx.mem, self.ctx.layout, gc, MAX_OBJECTS, |object| {
             outcome = self.guarded_object(object).and_then(|()| self.drain_queue());
-            // At once: the budget is used up.
+            // Stop at once if the budget is used up.
             match outcome {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(Stopped) => ControlFlow::Break(()),

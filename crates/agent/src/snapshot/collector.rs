@@ -1,19 +1,19 @@
-//! When Python's collector will visit all objects.
+//! Whether Python's collector is about to visit all objects.
 //!
-//! It writes to the header of each object that it visits, so a full collection while a child writes costs a page
-//! for every page of the heap. A growing program makes one for each quarter that it grows, just as snapshots are due. So a
-//! snapshot that is due waits for a collection that is near.
+//! The collector writes to the header of each object that it visits, so a full collection while a child is writing copies
+//! every page of the heap. A growing program runs one each time it has grown by a quarter, which is also when snapshots
+//! are due. So a snapshot that is due waits for a collection that is near.
 
 use deadweight_cpython::heap::lists::LongLived;
 
-/// Near means that this part of the objects that survived the last one has come since: 1/16; it needs 1/4.
+/// A collection is near when new objects since the last one amount to 1/16 of those that survived it (Python collects at 1/4),
 const NEAR_PART: u64 = 16;
-/// But only where the objects' headers lie in more than this part of the program: 1/8.
+/// and it matters only if the objects take up more than 1/8 of the resident memory.
 const OBJECTS_PART: u64 = 8;
-/// Bytes of an ordinary tracked object with its header, and of what lies between it and the next one.
+/// Estimated bytes from one tracked object to the next.
 const OBJECT_BYTES: u64 = 128;
 
-/// Whether the collector will soon visit so many objects that a child would have no chance.
+/// Whether the collector will soon visit so many objects that a child would exceed its budget.
 pub fn is_near(count: LongLived, resident: u64) -> bool {
     let visited = count.total.saturating_add(count.pending);
     let is_costly = visited.saturating_mul(OBJECT_BYTES) > resident / OBJECTS_PART;

@@ -1,38 +1,38 @@
-//! The files of one heap snapshot: parts of growing size, written by the child.
-
-use core::ptr::NonNull;
+//! The files of one heap snapshot, in parts, written by the child.
 
 use deadweight_capture::wire::{HEADER_BYTES, HEADER_STATE, State};
 use deadweight_capture::write::{Full, SegmentInfo, SegmentWriter};
 
 use crate::os;
 use crate::path::Path;
+use crate::segment::Segment;
 
 const FIRST_PART_BYTES: usize = 1 << 20;
-/// Small, because the pages of the open part are the child's to carry.
+/// Small, because the pages of the open part count against the child's budget.
 const PART_BYTES: usize = 2 << 20;
 
-/// Where a snapshot goes.
+/// Number of automatic snapshots that are kept of a process; older ones are removed.
+const KEPT: u32 = 4;
+
+/// The files of a snapshot that is being written.
 pub struct Parts {
-    /// The capture's folder and `/PID.INCARNATION.NUMBER.`
+    /// Path prefix: the capture's folder and `/PID.INCARNATION.NUMBER.`
     stem: Path,
     info: SegmentInfo,
-    writer: Option<SegmentWriter<'static>>,
-    place: Option<(NonNull<u8>, usize)>,
+    open: Option<Segment>,
 }
 
-/// The snapshot cannot be written on: the disk is full, or the folder is gone.
+/// Writing the snapshot cannot go on: the disk is full, the folder is gone, memory is short, or the budget is used up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stopped;
 
 impl Parts {
-    /// Begins the first part. `info` is that of the process's own segments; its index counts the parts.
+    /// Begins the first part. `info` is that of the process's own segments; here its index counts the parts.
     pub fn begin(stem: Path, info: SegmentInfo) -> Result<Parts, Stopped> {
         let mut parts = Parts {
             stem,
             info: SegmentInfo { index: 0, ..info },
-            writer: None,
-            place: None,
+            open: None,
         };
         parts.open(FIRST_PART_BYTES)?;
         Ok(parts)
@@ -43,38 +43,25 @@ impl Parts {
     }
 
     fn open(&mut self, bytes: usize) -> Result<(), Stopped> {
-        let place = os::map_new_file(self.path(self.info.index).with_nul(), bytes).map_err(|_| Stopped)?;
-        // SAFETY: the mapping is zeroed (a new file), readable, writable, of that size, and only unmapped in
-        // `close`, which drops the writer first.
-        let memory = unsafe { core::slice::from_raw_parts_mut(place.as_ptr(), bytes) };
-        self.writer = SegmentWriter::begin(memory, &self.info);
-        self.place = Some((place, bytes));
+        let path = self.path(self.info.index);
+        self.open = Some(Segment::create(path.with_nul(), bytes, &self.info).map_err(|_| Stopped)?);
         Ok(())
     }
 
     fn close(&mut self, state: State) {
-        let mut used = None;
-        if let Some(mut writer) = self.writer.take() {
-            writer.seal();
-            writer.set_state(state);
-            used = Some(writer.used_bytes());
-        }
-        if let Some((place, bytes)) = self.place.take() {
-            // SAFETY: `place` came from `map_new_file` with that size, and the writer is gone.
-            unsafe { os::unmap(place, bytes) };
-        }
-        if let Some(used) = used {
+        if let Some(segment) = self.open.take() {
+            let used = segment.close(state);
             os::truncate_file(self.path(self.info.index).with_nul(), used);
         }
     }
 
-    /// Writes an event; `write` is called again with a fresh part if it does not fit into this one.
+    /// Writes an event; if it does not fit into this part, `write` is called again with a new one.
     #[inline]
     pub fn put(
         &mut self,
         mut write: impl FnMut(&mut SegmentWriter<'static>) -> Result<(), Full>,
     ) -> Result<(), Stopped> {
-        if let Some(writer) = &mut self.writer
+        if let Some(Segment { writer, .. }) = &mut self.open
             && write(writer).is_ok()
         {
             return Ok(());
@@ -82,12 +69,11 @@ impl Parts {
         self.close(State::Full);
         self.info.index += 1;
         self.open(PART_BYTES)?;
-        self.writer
-            .as_mut()
-            .map_or(Err(Stopped), |writer| write(writer).map_err(|Full| Stopped))
+        let Segment { writer, .. } = self.open.as_mut().ok_or(Stopped)?;
+        write(writer).map_err(|Full| Stopped)
     }
 
-    /// Ends the snapshot in good order.
+    /// Completes the snapshot.
     pub fn finish(mut self) {
         self.close(State::Ended);
     }
@@ -99,7 +85,7 @@ fn part(mut stem: Path, index: u32) -> Path {
     stem
 }
 
-/// Whether there is a snapshot of that stem that was written to its end.
+/// Whether there is a complete snapshot with this path prefix.
 pub fn are_complete(stem: Path) -> bool {
     let mut last = None;
     for index in 0.. {
@@ -123,4 +109,25 @@ pub fn remove(stem: Path) {
             break;
         }
     }
+}
+
+/// Removes snapshots before `number`, so that the last [`KEPT`] are left. Some numbers have no snapshot: their children have
+/// given up. Those that the user requested (`wanted`) are kept and not counted.
+pub fn remove_older(stem: Path, number: u32, wanted: &[u32]) {
+    let mut kept = 1;
+    for old in (0..number).rev().filter(|old| wanted.binary_search(old).is_err()) {
+        let stem = numbered(stem, old);
+        if kept >= KEPT {
+            remove(stem);
+        } else if are_complete(stem) {
+            kept += 1;
+        }
+    }
+}
+
+/// The path prefix of a snapshot; `stem` is that of its process.
+pub fn numbered(mut stem: Path, number: u32) -> Path {
+    stem.push_number(number, 0);
+    stem.push(b".");
+    stem
 }

@@ -1,6 +1,6 @@
 //! Events of a fold, and writing of [`Event`] values. None of this runs in the user's process.
 
-use super::{Full, SegmentWriter, store};
+use super::{Full, SegmentWriter};
 use crate::wire::{self, tag};
 use crate::{Event, StackId, StackTotals};
 
@@ -222,11 +222,11 @@ impl SegmentWriter<'_> {
     /// Returns its size in bytes.
     pub fn finish(mut self) -> usize {
         self.seal();
-        let size = self.at.min(self.bytes.len());
-        store(self.bytes, wire::HEADER_SIZE, &(size as u64).to_le_bytes());
-        if let Some(checked) = self.bytes.get(..wire::HEADER_CHECKED) {
+        let size = wire::HEADER_BYTES + self.at.min(self.bytes.len());
+        self.header.store(wire::HEADER_SIZE, &(size as u64).to_le_bytes());
+        if let Some(checked) = self.header.before.get(..wire::HEADER_CHECKED) {
             let crc = crc32fast::hash(checked);
-            store(self.bytes, wire::HEADER_CRC, &crc.to_le_bytes());
+            self.header.store(wire::HEADER_CRC, &crc.to_le_bytes());
         }
         size
     }

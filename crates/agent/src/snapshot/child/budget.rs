@@ -1,57 +1,56 @@
-//! What a snapshot may cost: memory of the child's own, and the pages that the kernel copies because the program
-//! changes them while the child still has them.
+//! The memory budget of a snapshot: the child's own memory, and the pages that the kernel copies because the program changes them
+//! while the child still shares them.
 //!
-//! Both are the child's private pages. Together with the program's they may exceed what the program itself has needed
-//! at most by a part, and take up no more than a part of what machine and limit have left. Counting them takes the kernel
-//! a walk over the child's memory, so it is asked only when the faults since then, of program and child, may have used the
-//! rest up: a page costs a fault.
+//! Both are private pages of the child. Child and program together may exceed the program's own high-water mark by a fixed
+//! fraction, and use no more than a fixed fraction of what the machine and the limit have left. To count the child's private
+//! pages the kernel walks its memory, so they are counted only when the page faults of program and child since the last
+//! count may have used up the budget: each new private page costs a fault.
 
 use deadweight_capture::Cause;
 
 use crate::arch;
+use crate::config::Limit;
 use crate::os;
-use crate::snapshot::Limit;
 
-/// A child may have so much, however small the program is; and so much if somebody wanted it in particular.
+/// Bytes that a child may use however small the program is, and those if the user has requested the snapshot.
 const LEAST_BYTES: u64 = 24 << 20;
 const LEAST_IF_WANTED: u64 = 32 << 20;
-/// And this part of the program's resident memory: 1/8.
+/// A child may use 1/8 of the program's resident memory;
 const PART: u64 = 8;
-/// A child that somebody wanted in particular may have as much as the program: what `fork` costs at worst.
+/// as much as the program if the user has requested the snapshot: what a `fork` costs at worst;
 const PART_IF_WANTED: u64 = 1;
-/// But only this part of what the machine has left: 1/4.
+/// but at most 1/4 of the memory that the machine has left,
 const PART_OF_REST: u64 = 4;
-/// And this part of what the limit of the run leaves: 1/2. Near a limit the snapshot may be the last, and less would not do
-/// for its tables; should memory run out nevertheless, the child is killed first.
+/// and at most 1/2 of what the run's memory limit leaves. Near the limit this snapshot may be the last one, and less would not
+/// suffice for its tables; if memory runs out nevertheless, the child is killed first.
 const PART_OF_LIMIT: u64 = 2;
-/// Ticks of the processor between two looks: about 2 ms at 2 to 4 GHz.
+/// Processor clock ticks between two checks: about 2 ms at 2 to 4 GHz.
 const LOOK_TICKS: u64 = 6_000_000;
-/// Of the child's time, this part goes into counting: 1/16.
+/// Counting takes at most 1/16 of the child's time,
 const COUNTING_PART: u64 = 16;
-/// More only if otherwise the budget may be exceeded by a part: 1/8.
+/// unless the budget might otherwise be exceeded by 1/8.
 const OVERSHOOT_PART: u64 = 8;
-/// A program that needs less now than at its highest leaves the child more, but no more than this part of what it has:
-/// 1/32.
+/// A program that is below its high-water mark leaves the child that difference, but no more than 1/32 of its resident memory.
 const RETURN_PART: u64 = 32;
 const PAGE: u64 = 4096;
 
 /// The budget of one snapshot.
 pub struct Budget {
     program: u32,
-    /// Resident memory of the program when it was cloned, bytes.
+    /// Resident memory of the program at the fork, bytes.
     resident: u64,
     allowed: u64,
-    /// Bytes above what the program needed by itself, when the kernel counted them last.
+    /// Bytes beyond what the program has needed by itself, at the last count.
     excess: u64,
-    /// Faults of program and child until then.
+    /// Page faults of program and child up to then.
     faults: u64,
     next_look: u64,
-    /// When the next count is due, in ticks.
+    /// The next count is due then, in ticks.
     next_count: u64,
 }
 
 impl Budget {
-    /// For the child of the program `program`, which had `resident` bytes when it was cloned.
+    /// The budget of the child of process `program`, which had `resident` bytes at the fork.
     pub fn begin(program: u32, resident: u64, limit: Limit<'_>, cause: Cause) -> Budget {
         let (part, least) = match cause.is_wanted() {
             true => (PART_IF_WANTED, LEAST_IF_WANTED),
@@ -69,11 +68,11 @@ impl Budget {
         }
     }
 
-    /// Whether the snapshot may go on. Cheap when asked often.
+    /// Whether the snapshot may go on. Cheap to call often.
     #[inline]
     pub fn lasts(&mut self) -> bool {
         let ticks = arch::ticks();
-        // The clock may differ between processors by a little, and wraps in centuries.
+        // The clocks of two processors may differ slightly; a clock wraps around only after centuries.
         ticks < self.next_look || self.look(ticks)
     }
 
@@ -93,7 +92,7 @@ impl Budget {
         let (now, highest) = os::resident_and_highest(self.program);
         let private = os::private_bytes();
         let together = private.saturating_add(now);
-        // It may need its highest again in the next moment.
+        // The program may need as much as at its high-water mark again at any moment.
         let soon = private.saturating_sub(self.resident / RETURN_PART);
         self.excess = together.saturating_sub(highest.max(self.resident)).max(soon);
         self.faults = faults;

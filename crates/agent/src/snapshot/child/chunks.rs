@@ -1,11 +1,12 @@
-//! Small blocks that were not recorded, between an object and the native memory that it has by way of them.
+//! Small unrecorded blocks through which an object owns recorded native memory.
 //!
-//! In a sampled run few small blocks are recorded. An extension type that keeps its data behind a structure or two of C or C++
-//! would not lead to the data, however large. So addresses in objects and recorded blocks that may be such a block are followed
-//! a few steps, as long as glibc's own notes say that there is a block: its size stands in front of it, and in front of the
-//! next block whether it is in use (`malloc_chunk` of `malloc/malloc.c`). Other allocators are not followed.
+//! A sampled run records few small blocks. So an extension type whose data lie behind a small structure or two of C or C++
+//! would not lead to the data, however large they are. Therefore addresses in objects and recorded blocks that may be such
+//! a small block are followed for a few steps, as long as glibc's metadata confirm that there is a block: its size is in
+//! front of it, and whether it is in use is in front of the next block (`malloc_chunk` in `malloc/malloc.c`). Blocks of other
+//! allocators are not followed.
 //!
-//! Addresses of Python's objects in them are passed over: memory that was not cleared may have stale ones.
+//! Addresses of Python objects in these blocks are ignored: uninitialised memory may contain stale ones.
 
 use core::ffi::c_int;
 
@@ -16,38 +17,39 @@ use super::super::parts::Stopped;
 use super::{Block, MAX_BODY, Walker};
 use crate::arch;
 use crate::list::List;
-use crate::table::{NoMemory, Table};
+use crate::memory::NoMemory;
+use crate::table::Table;
 
-/// Steps from an object or a recorded block.
+/// Number of steps from an object or a recorded block.
 const MOST_STEPS: usize = 6;
-/// Addresses that are followed from one of them.
+/// Number of addresses that are followed from one of them.
 const MOST_WAYS: usize = 64;
-/// Blocks that are looked into, in all.
+/// Number of blocks that are examined in total.
 const MOST_CHUNKS: u32 = 1 << 20;
-/// Larger blocks are always recorded.
+/// Largest block that is followed, bytes; larger ones are always recorded.
 const LARGEST: u64 = 1 << 20;
 const SMALLEST: u64 = 32;
 /// Blocks begin at multiples of this.
 const ALIGNMENT: u64 = 16;
-/// What stands in front of a block: the size of the one before it, its own size with the flags.
+/// Bytes of metadata in front of a block: the size of the block before it, and its own size with the flags.
 const HEADER: u64 = 16;
-/// Flags: the block before is in use; it is a mapping; it is not from the main heap.
+/// Flags: the block before is in use; the block is a mapping; it is not from the main heap.
 const BEFORE_IN_USE: u64 = 1;
 const IS_MAPPING: u64 = 2;
 const NOT_MAIN: u64 = 4;
 const FLAGS: u64 = 7;
-/// A recorded block in the same part of the address space, or in the next, is evidence that the C library's allocator has it:
-/// 16 MiB. Its main heap needs none.
+/// Address space is divided into parts of 16 MiB. A recorded block in the same part or in the next one is evidence that a
+/// part belongs to the C library's allocator. Its main heap needs no such evidence.
 const PART_BITS: u32 = 24;
 
-/// What is followed.
+/// The state of following unrecorded blocks.
 pub struct Chunks {
-    /// Parts of the address space in or beside which recorded blocks are, by their number plus 1.
+    /// Parts of the address space that belong to the C library's allocator, by their number plus 1.
     parts: Table<u64, ()>,
-    /// Addresses to be followed next, and those of the step before.
+    /// Addresses to be followed in the next step, and those of this one.
     ways: List<u64>,
     step: List<u64>,
-    /// What the block that is being looked into leads to: its offset and the address.
+    /// Where the block that is being examined leads to: offset and address.
     found: List<(u32, u64)>,
     looked_into: u32,
 }
@@ -63,7 +65,7 @@ impl Chunks {
         }
     }
 
-    /// Notes where the C library's main heap is.
+    /// Notes the extent of the C library's main heap.
     pub fn note_heap(&mut self, (start, end): (u64, u64)) -> Result<(), NoMemory> {
         for part in start >> PART_BITS..=end >> PART_BITS {
             self.note_part(part)?;
@@ -71,7 +73,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// Notes where a recorded block is.
+    /// Notes the address of a recorded block.
     pub fn note(&mut self, block: &Block) -> Result<(), NoMemory> {
         let part = block.addr >> PART_BITS;
         for part in [part.saturating_sub(1), part, part + 1] {
@@ -87,13 +89,13 @@ impl Chunks {
         }
     }
 
-    /// Whether a block may begin at an address: what can be told without reading there.
+    /// Whether a block may begin at an address, as far as that can be told without reading there.
     #[inline]
     pub fn may_be_one(&self, address: u64) -> bool {
         address.is_multiple_of(ALIGNMENT) && self.parts.get((address >> PART_BITS) + 1).is_some()
     }
 
-    /// Notes an address that may be that of a block: it is followed, if there are not too many.
+    /// Notes an address that may be that of a block; it is followed unless there are too many.
     #[inline]
     pub fn suspect(&mut self, address: u64) -> Result<(), NoMemory> {
         match self.ways.as_slice().len() < MOST_WAYS {
@@ -104,7 +106,7 @@ impl Chunks {
 }
 
 impl Walker<'_> {
-    /// Follows what the last object or block has of suspected addresses.
+    /// Follows the suspected addresses of the last object or block.
     #[inline]
     pub(super) fn follow(&mut self) -> Result<(), Stopped> {
         match self.chunks.ways.as_slice().is_empty() {
@@ -136,7 +138,9 @@ impl Walker<'_> {
 
     /// Writes the block at an address, if there is one and it leads to others.
     fn look_into(&mut self, address: u64) -> Result<(), Stopped> {
-        let Some(size) = size_at(address) else { return Ok(()) };
+        let Some(size) = size_at(self.ctx.mem, address) else {
+            return Ok(());
+        };
         if !self.budget.lasts() {
             return Err(Stopped);
         }
@@ -158,11 +162,11 @@ impl Walker<'_> {
 
     fn guarded_search(&mut self, address: u64, size: u64) -> Result<(), Stopped> {
         unsafe extern "C" fn search(walker: *mut Walker<'_>, address: u64, size: u64) -> c_int {
-            // SAFETY: the caller below passes itself and touches nothing of it during the call.
+            // SAFETY: `guarded_search` passes itself and does not use itself during the call.
             i32::from(unsafe { &mut *walker }.search(address, size).is_err())
         }
         let place = &raw mut *self as usize;
-        // SAFETY: `search` has these parameters; after a fault the list of what was found is whole.
+        // SAFETY: `search` has these parameters; a fault in it leaves the list of addresses found valid.
         match unsafe { arch::guarded_call(search as *const () as usize, place, address as usize, size as usize) } {
             Some(1) => Err(Stopped),
             _ => Ok(()),
@@ -170,7 +174,7 @@ impl Walker<'_> {
     }
 
     fn search(&mut self, address: u64, size: u64) -> Result<(), NoMemory> {
-        // Of a row of addresses in one block, the first is enough.
+        // Of several addresses in a row that lie in the same block, the first is enough.
         let mut last_block = None;
         for offset in (0..size.min(MAX_BODY)).step_by(8) {
             let word = self.ctx.mem.u64(address + offset).unwrap_or(0);
@@ -181,7 +185,7 @@ impl Walker<'_> {
                 if last_block.replace(addr) != Some(addr) {
                     self.chunks.found.push((offset as u32, word))?;
                 }
-            } else if self.chunks.may_be_one(word) && !self.reached.has(word) && size_at(word).is_some() {
+            } else if self.chunks.may_be_one(word) && !self.reached.has(word) && size_at(self.ctx.mem, word).is_some() {
                 self.chunks.found.push((offset as u32, word))?;
                 self.chunks.suspect(word)?;
             }
@@ -190,34 +194,19 @@ impl Walker<'_> {
     }
 }
 
-/// Bytes of the block of glibc's that begins at an address and is in use, if that is what is there.
-fn size_at(address: u64) -> Option<u64> {
-    let own = peek(address.checked_sub(HEADER / 2)?)?;
+/// Size of the glibc block that begins at an address, if there is one and it is in use.
+fn size_at(mem: &impl Memory, address: u64) -> Option<u64> {
+    let own = mem.u64(address.checked_sub(HEADER / 2)?)?;
     let size = own & !FLAGS;
     if !size.is_multiple_of(ALIGNMENT) || !(SMALLEST..=LARGEST).contains(&size) || own & IS_MAPPING != 0 {
         return None;
     }
-    let next = peek(address.checked_add(size)?.checked_sub(HEADER / 2)?)?;
+    let next = mem.u64(address.checked_add(size)?.checked_sub(HEADER / 2)?)?;
     let next_size = next & !FLAGS;
     let is_next = next & BEFORE_IN_USE != 0
         && (own ^ next) & NOT_MAIN == 0
         && next_size.is_multiple_of(ALIGNMENT)
         && (ALIGNMENT..1 << 40).contains(&next_size);
-    // The last word of a block is in front of the next one's size.
+    // A block extends over the word in front of the next one's size.
     is_next.then(|| size - HEADER / 2)
-}
-
-/// The word at an address; `None` if it cannot be read.
-pub(super) fn peek(address: u64) -> Option<u64> {
-    unsafe extern "C" fn load(address: *const u64, place: *mut u64, _: usize) -> c_int {
-        // SAFETY: if the address is not mapped, the guard takes over.
-        let word = unsafe { address.read() };
-        // SAFETY: `place` is the local below.
-        unsafe { place.write(word) };
-        0
-    }
-    let mut word = 0u64;
-    let place = &raw mut word as usize;
-    // SAFETY: `load` has these parameters.
-    unsafe { arch::guarded_call(load as *const () as usize, address as usize, place, 0) }.map(|_| word)
 }

@@ -1,4 +1,4 @@
-//! Names of edges: each text is defined once in the snapshot.
+//! Names of edges; each text is defined once per snapshot.
 
 use deadweight_capture::{Addr, EdgeLabel, StringId};
 use deadweight_cpython::heap::{self, Label, NameRef, names};
@@ -23,7 +23,7 @@ impl Walker<'_> {
         })
     }
 
-    /// What the variables are called that a function shares with others: its code knows, its cells do not.
+    /// Writes the names of a function's closure variables: they are in its code object, not in the cells.
     pub(super) fn closure_names(&mut self, function: u64) -> Result<(), Stopped> {
         let mut outcome = Ok(());
         heap::closure(self.ctx, function, &mut |cell, name| {
@@ -60,7 +60,7 @@ impl Walker<'_> {
         }
     }
 
-    /// A key of a dict that is no string is shown by its type.
+    /// A dict key that is not a string is represented by its type's name.
     pub(super) fn key(&mut self, key: u64) -> Result<StringId, Stopped> {
         let Some(type_addr) = self.ctx.type_of(key) else {
             return Ok(StringId::EMPTY);

@@ -7,23 +7,20 @@ use deadweight_cpython::heap::refcount;
 use deadweight_cpython::{Memory, is_plausible};
 
 use super::super::parts::Stopped;
-use super::chunks;
+use super::memory::STACK_BYTES;
 use super::objects::CLAIMED;
 use super::reached::Reached;
 use super::{Block, LARGE_BLOCK, MAX_BODY, MAX_SEARCHED, PAGE, SAMPLE_BYTES, Walker};
 use crate::list::List;
-use crate::recorder::LiveBlock;
+use crate::live_block::LiveBlock;
 use crate::table::Table;
 use crate::{arch, os};
-
-/// So near to where the stack is now nothing is let go of.
-const STACK_BYTES: u64 = 1 << 20;
 
 impl Walker<'_> {
     pub(super) fn list_blocks(&mut self, live: &Table<u64, LiveBlock>) -> Result<(), Stopped> {
         let mut outcome = Ok(());
         live.each(|addr, block| {
-            if outcome.is_ok() && !block.door.is_python() {
+            if outcome.is_ok() && !block.domain.is_python() {
                 let block = Block {
                     addr,
                     size: block.size,
@@ -40,8 +37,8 @@ impl Walker<'_> {
         Ok(())
     }
 
-    /// Gives the pages of large blocks back that hold data and no addresses: they are the program's to rewrite, and
-    /// each would be copied for it as long as the child has it too.
+    /// Gives back the pages of large blocks that hold data and no addresses. Otherwise each page that the program rewrites
+    /// would be copied as long as the child has it too.
     pub(super) fn let_go_of_data(&mut self) {
         for index in 0.. {
             let Some(block) = self.blocks.get(index) else { break };
@@ -49,7 +46,8 @@ impl Walker<'_> {
                 let from = (block.addr + SAMPLE_BYTES).next_multiple_of(PAGE);
                 let to = (block.addr + block.size) & !(PAGE - 1);
                 if from < to {
-                    os::forget_pages(from, to - from);
+                    // SAFETY: this is the child; from here on only the block's bytes before `from` are read (`searched`).
+                    unsafe { os::forget_pages(from, to - from) };
                 }
                 if let Some(block) = self.blocks.as_mut_slice().get_mut(index) {
                     block.searched = SAMPLE_BYTES;
@@ -58,13 +56,22 @@ impl Walker<'_> {
         }
     }
 
-    /// Gives the pages back in which objects and native blocks are, and what else is in their regions. After that only what lies
-    /// on the stack may be used.
-    pub(super) fn let_go_of_objects(&mut self) {
+    /// Gives back the pages that hold objects and native blocks, and whatever else of the program's is in the same regions.
+    ///
+    /// # Safety
+    /// Nothing that the program had allocated is read after this.
+    pub(super) unsafe fn let_go_of_objects(&mut self) {
         let mut regions: List<u64> = List::new();
-        // Without memory for the list they go when the process ends.
+        // If there is no memory for the list, the pages are given back when the process ends.
         let _ = self.reached.regions(&mut regions);
         let stack = &raw const regions as u64;
+        // What the child has mapped itself since it began, these lists among it, is in no range.
+        let forget = |from, to| {
+            self.ctx.mem.each_within(from, to, |from, to| {
+                // SAFETY: this is the child, and the caller gives up what the program had in these pages.
+                unsafe { os::forget_pages(from, to - from) };
+            });
+        };
         let (mut from, mut to) = (0, 0);
         for &region in regions
             .as_slice()
@@ -72,18 +79,19 @@ impl Walker<'_> {
             .filter(|region| region.abs_diff(stack) > STACK_BYTES)
         {
             if region != to {
-                os::forget_pages(from, to - from);
+                forget(from, to);
                 from = region;
             }
             to = region + Reached::REGION_BYTES;
         }
-        os::forget_pages(from, to - from);
+        forget(from, to);
         for block in self.blocks.as_slice().iter().filter(|block| block.size >= LARGE_BLOCK) {
             let (from, to) = (
                 block.addr.next_multiple_of(PAGE),
                 (block.addr + block.size) & !(PAGE - 1),
             );
-            os::forget_pages(from, to - from);
+            // SAFETY: as above; the block is the program's.
+            unsafe { os::forget_pages(from, to.saturating_sub(from)) };
         }
     }
 
@@ -97,7 +105,7 @@ impl Walker<'_> {
         addresses.count() as u64 * 64 >= words
     }
 
-    /// Whether an address is in the same 64 GiB of address space as some block: objects lie near blocks.
+    /// Whether an address is in the same 64 GiB of address space as the first or the last block: objects lie near blocks.
     pub(super) fn is_near_objects(&self, address: u64) -> bool {
         let blocks = self.blocks.as_slice();
         let near = |block: Option<&Block>| block.is_some_and(|block| block.addr >> 36 == address >> 36);
@@ -121,10 +129,10 @@ impl Walker<'_> {
             if !writer.has_room() {
                 return Err(deadweight_capture::write::Full);
             }
-            writer.alloc(Addr(addr), block.size, block.stack, block.door);
+            writer.alloc(Addr(addr), block.size, block.stack, block.domain);
             Ok(())
         })?;
-        if matches!(block.door, Allocator::Malloc | Allocator::Aligned) && *searched < MAX_SEARCHED {
+        if matches!(block.domain, Allocator::Malloc | Allocator::Aligned) && *searched < MAX_SEARCHED {
             let known = self.blocks.as_slice().binary_search_by_key(&addr, |block| block.addr);
             let bytes = known
                 .ok()
@@ -139,22 +147,21 @@ impl Walker<'_> {
 
     pub(super) fn guarded_words(&mut self, addr: u64, size: u64) -> Result<(), Stopped> {
         unsafe extern "C" fn write_words(walker: *mut Walker<'_>, addr: u64, size: u64) -> c_int {
-            // SAFETY: the caller below passes itself and touches nothing of it during the call.
+            // SAFETY: `guarded_words` passes itself and does not use itself during the call.
             i32::from(unsafe { &mut *walker }.words(addr, 0, size, None).is_err())
         }
         let place = &raw mut *self as usize;
-        // SAFETY: `write_words` has these parameters.
+        // SAFETY: `write_words` has these parameters; a fault in it loses the rest of one block.
         match unsafe { arch::guarded_call(write_words as *const () as usize, place, addr as usize, size as usize) } {
             Some(1) => Err(Stopped),
             _ => Ok(()),
         }
     }
 
-    /// Writes the words between two offsets of `start` that are addresses of native memory, or of objects which are
-    /// not among the targets just visited. `owner` is the object whose body it is.
+    /// Writes the words between two offsets from `start` that are addresses of native memory, or of objects that are not among
+    /// the targets just visited. `owner` is the object whose body this is.
     pub(super) fn words(&mut self, start: u64, from: u64, to: u64, owner: Option<u64>) -> Result<(), Stopped> {
-        // A small block or an object may lead to blocks that were not recorded; two that lead to the same one belong
-        // together.
+        // A small block or an object may lead to unrecorded blocks, too; two that lead to the same one belong together.
         let all = to - from.min(to) <= MAX_BODY;
         let mut offset = from;
         while offset + 8 <= to {
@@ -188,11 +195,14 @@ impl Walker<'_> {
                     .any(|&target| target & !CLAIMED == word);
             return Ok(!reported);
         }
-        // An object that only hidden references hold: its type is one that was met, and its count is sane. A guess that is
-        // wrong costs a fault; from 3.13 on the attributes inside of each instance begin with bytes that are no address.
+        // An object to which only hidden references lead: its type is known, and its reference count is plausible.
         if in_object
             && self.is_near_objects(word)
-            && chunks::peek(word + 8).is_some_and(|type_addr| self.types.get(type_addr).is_some())
+            && self
+                .ctx
+                .mem
+                .u64(word + 8)
+                .is_some_and(|type_addr| self.types.get(type_addr).is_some())
             && refcount::read(self.ctx.mem, self.ctx.layout, word)
                 .is_some_and(|count| !count.immortal && (1..1 << 24).contains(&count.count))
         {
@@ -203,7 +213,7 @@ impl Walker<'_> {
             return Ok(false);
         }
         let is_near = self.is_near_blocks(word);
-        // Between native blocks the same address says that they belong together: stale ones must not.
+        // An address that two native blocks have in common ties them together, which a stale address must not do.
         let may_be_one = (in_object || is_near) && self.chunks.may_be_one(word);
         if may_be_one {
             self.chunks.suspect(word)?;

@@ -1,4 +1,4 @@
-//! One object after another: what is written of each, and which one is next.
+//! Objects: what is written of each, and which one comes next.
 
 use core::ffi::{c_int, c_void};
 
@@ -12,17 +12,17 @@ use super::{MAX_BODY, MAX_QUEUE, NAME_BYTES, Walker};
 use crate::arch;
 use crate::list::List;
 
-/// So many targets are searched one by one.
+/// Up to this many targets are searched linearly.
 const FEW_TARGETS: usize = 24;
-/// A target that a named edge has claimed.
+/// Marks a target that a named edge has claimed.
 pub(super) const CLAIMED: u64 = 1;
 
-/// A type that was met.
+/// A type that was written.
 #[derive(Clone, Copy)]
 pub struct KnownType {
     facts: TypeFacts,
     id: TypeId,
-    /// The type is a container of Python's own, of which the layout knows all references that `tp_traverse` visits.
+    /// Whether the type is a built-in container whose layout gives all the references that its `tp_traverse` visits.
     is_plain_container: bool,
 }
 
@@ -35,13 +35,13 @@ unsafe extern "C" fn visit(object: *mut c_void, list: *mut c_void) -> c_int {
 
 /// Calls [`Walker::object`] behind the guard against faults.
 unsafe extern "C" fn write_object(walker: *mut Walker<'_>, object: u64, _: usize) -> c_int {
-    // SAFETY: `guarded_object` passes itself and touches nothing of it during the call.
+    // SAFETY: `guarded_object` passes itself and does not use itself during the call.
     let walker = unsafe { &mut *walker };
     i32::from(walker.object(object).is_err())
 }
 
 impl Walker<'_> {
-    /// Writes all objects that were reached, and what these lead to.
+    /// Writes all objects that were reached, and all that these lead to.
     pub(super) fn drain(&mut self) -> Result<(), Stopped> {
         self.drain_queue()?;
         let mut regions: List<u64> = List::new();
@@ -69,7 +69,7 @@ impl Walker<'_> {
     /// Writes one object; a fault on the way loses the rest of it.
     pub(super) fn guarded_object(&mut self, object: u64) -> Result<(), Stopped> {
         let place = &raw mut *self as usize;
-        // SAFETY: `write_object` has these parameters; after a fault only that one object is incomplete.
+        // SAFETY: `write_object` has these parameters; a fault in it leaves that one object incomplete.
         match unsafe { arch::guarded_call(write_object as *const () as usize, place, object as usize, 0) } {
             Some(0) => {}
             Some(_) => return Err(Stopped),
@@ -78,7 +78,7 @@ impl Walker<'_> {
         Ok(())
     }
 
-    /// Notes an object: it will be written, if it is not yet.
+    /// Notes that an object was reached, so that it will be written.
     #[inline]
     pub(super) fn meet(&mut self, object: u64) -> Result<(), Stopped> {
         if is_plausible(object) && self.reached.reach(object)? {
@@ -152,18 +152,18 @@ impl Walker<'_> {
 
     fn has_header(&self, facts: &TypeFacts, object: u64) -> bool {
         facts.has_header(self.ctx, object).unwrap_or_else(|| {
-            // SAFETY: `tp_is_gc` takes the object; it only reads.
+            // SAFETY: `tp_is_gc` takes an object, and only reads by its contract.
             let answer = unsafe { arch::guarded_call(facts.is_gc as usize, object as usize, 0, 0) };
             answer == Some(1)
         })
     }
 
-    /// Has `tp_traverse` list the object's references.
+    /// Lists the object's references as its `tp_traverse` visits them.
     fn visit_targets(&mut self, facts: &TypeFacts, object: u64) -> Result<(), Stopped> {
         if facts.has(flags::HAVE_GC) && facts.traverse != 0 {
             let list = &raw mut self.targets as usize;
             let visit = visit as *const () as usize;
-            // SAFETY: `tp_traverse` takes object, visit function and its argument; by its contract it only visits.
+            // SAFETY: `tp_traverse` takes an object, a visit function and an argument for that, and only visits by its contract.
             unsafe { arch::guarded_call(facts.traverse as usize, object as usize, visit, list) };
         }
         for index in 0.. {
@@ -182,7 +182,7 @@ impl Walker<'_> {
         Ok(())
     }
 
-    /// Takes one of the visits to `target` that no edge has claimed yet; whether there was one.
+    /// Claims a visit to `target` for a named edge; returns whether there was an unclaimed one.
     #[inline]
     fn claim(&mut self, target: u64) -> bool {
         if self.targets.as_slice().len() > FEW_TARGETS {

@@ -1,13 +1,13 @@
-//! Which objects were reached, and which of them are written: two bits for each place where an object may begin.
+//! The set of objects that were reached, and of those that were written: two bits for each address where an object may begin.
 //!
-//! Objects lie at multiples of 8 and close together. So the set is a table of regions with bitmaps: a 32nd of the
-//! memory in which the objects lie, however many they are.
+//! Objects lie at multiples of 8 bytes, close together. So the set is a table of regions with bitmaps, which take up 1/32 of the
+//! memory that the objects lie in, however many they are.
 
 use core::ptr::NonNull;
 
 use crate::list::List;
-use crate::os;
-use crate::table::{NoMemory, Table};
+use crate::memory::{Mapping, NoMemory, Zeroed};
+use crate::table::Table;
 
 /// Bytes of address space that a region covers, as a power of two.
 const REGION_BITS: u32 = 16;
@@ -23,11 +23,14 @@ struct Region {
     written: [u64; WORDS],
 }
 
+// SAFETY: all fields are numbers, for which zero bytes are valid.
+unsafe impl Zeroed for Region {}
+
 /// The set.
 pub struct Reached {
-    /// By the number of the region plus 1.
+    /// By number of the region plus 1.
     regions: Table<u64, NonNull<Region>>,
-    /// The region asked for last: most questions come in runs.
+    /// The region used last: consecutive calls mostly concern the same one.
     last: (u64, NonNull<Region>),
     spare: NonNull<Region>,
     spares: usize,
@@ -44,7 +47,7 @@ impl Reached {
     /// Bytes of address space that a region covers.
     pub const REGION_BYTES: u64 = 1 << REGION_BITS;
 
-    /// Nothing was reached yet.
+    /// The empty set.
     pub const fn new() -> Reached {
         Reached {
             regions: Table::new(),
@@ -61,19 +64,20 @@ impl Reached {
         if self.last.0 != key {
             self.last = (key, self.regions.get(key)?);
         }
-        // SAFETY: the table's regions are mapped by `make` and never unmapped; `self` is borrowed as long as this is.
+        // SAFETY: `make` put only regions of mappings that stay for ever into the table, and `self`, which alone has them, is
+        // borrowed as long as this is.
         Some(unsafe { self.last.1.as_mut() })
     }
 
     #[cold]
     fn make(&mut self, address: u64) -> Result<(), NoMemory> {
         if self.spares == 0 {
-            self.spare = os::map_private(BATCH * size_of::<Region>()).ok_or(NoMemory)?.cast();
+            self.spare = Mapping::zeroed(BATCH)?.leak();
             self.spares = BATCH;
         }
         self.regions.insert((address >> REGION_BITS) + 1, self.spare)?;
         self.spares -= 1;
-        // SAFETY: `spares` were left in the mapping, so the next place is inside it or just behind its end.
+        // SAFETY: one more than `spares` were left in the mapping, so the next place is inside of it or just behind its end.
         self.spare = unsafe { self.spare.add(1) };
         Ok(())
     }
@@ -86,7 +90,7 @@ impl Reached {
         region.is_some_and(|region| region.reached.get(word).is_some_and(|word| word & bit != 0))
     }
 
-    /// Notes that an object was reached; whether it is for the first time.
+    /// Notes that an object was reached; returns whether for the first time.
     #[inline]
     pub fn reach(&mut self, address: u64) -> Result<bool, NoMemory> {
         if self.find(address).is_none() {
@@ -100,7 +104,7 @@ impl Reached {
         Ok(is_new)
     }
 
-    /// Notes that an object is being written; whether it is for the first time.
+    /// Notes that an object is being written; returns whether for the first time.
     #[inline]
     pub fn write(&mut self, address: u64) -> Result<bool, NoMemory> {
         self.reach(address)?;
@@ -125,7 +129,7 @@ impl Reached {
         outcome
     }
 
-    /// The first object from `address` on, in the same region, that was reached and is not written.
+    /// The first object at or after `address`, in the same region, that was reached and is not written yet.
     pub fn unwritten(&mut self, address: u64) -> Option<u64> {
         let base = address & !((1 << REGION_BITS) - 1);
         let (first, bit) = place(address);

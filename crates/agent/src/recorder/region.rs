@@ -1,20 +1,21 @@
-//! The program enters and leaves regions; which region events belong to.
+//! Entering and leaving regions.
 
 use core::sync::atomic::Ordering;
 
-use super::{ON, Recorder, STATE, recording};
+use super::begin::recording;
+use super::state::{ON, Recorder, STATE};
 use crate::thread::Thread;
 
-/// The program is about to enter its first region: `value` is what the context variable at `variable` holds in the calling
-/// thread. Whether tasks can be told apart; else regions are known by thread.
+/// Called before the program enters its first region: `value` is the value of the context variable at `variable` in the calling
+/// thread. Returns whether tasks can be told apart; otherwise regions are known by thread.
 pub fn begin_regions(variable: u64, value: u64) -> bool {
     with_recording(|agent, thread| {
-        let (Some(python), Some(insides)) = (agent.python, agent.insides) else {
+        let (Some(python), Some(interpreter)) = (agent.python, agent.interpreter) else {
             agent.regions.in_use = true;
             return false;
         };
-        let state = insides.own_state(&python, thread);
-        let known = state.is_some_and(|state| agent.regions.begin(insides.layout, state, variable, value));
+        let state = interpreter.own_state(&python, thread);
+        let known = state.is_some_and(|state| agent.regions.begin(interpreter.layout, state, variable, value));
         agent.regions.in_use = true;
         if !known {
             agent.note(&[b"regions are told apart by thread only: tasks of asyncio in one thread are taken together"]);
@@ -37,7 +38,7 @@ pub fn enter_region(number: u32, outer: u32, name: &[u8]) {
     });
 }
 
-/// The calling thread leaves a region, and is in `outer` then, or in none (0).
+/// The calling thread leaves a region, and is in region `outer` again, or in none (0).
 pub fn leave_region(number: u32, outer: u32) {
     with_recording(|agent, thread| {
         agent.output.clock_now();
@@ -61,33 +62,8 @@ impl Recorder {
     fn set_region(&self, thread: &Thread, region: u32) {
         let state = self
             .python
-            .zip(self.insides)
-            .and_then(|(python, insides)| insides.own_state(&python, thread));
+            .zip(self.interpreter)
+            .and_then(|(python, interpreter)| interpreter.own_state(&python, thread));
         self.regions.set(thread, state, region);
-    }
-
-    /// Tells the capture which region the calling thread is in, if that is another one than at the last event.
-    #[inline(always)]
-    pub(super) fn mark_region(&mut self, thread: &Thread) {
-        if self.regions.in_use {
-            self.mark_changed_region(thread);
-        }
-    }
-
-    #[inline(never)]
-    fn mark_changed_region(&mut self, thread: &Thread) {
-        let region = match (&self.python, &self.insides) {
-            (Some(python), Some(insides)) => {
-                let state = insides.own_state(python, thread);
-                self.regions.current(insides.layout, thread, state)
-            }
-            _ => thread.region.get(),
-        };
-        if region != self.regions.marked
-            && let Some(writer) = self.output.writer(0)
-            && writer.region(region).is_ok()
-        {
-            self.regions.marked = region;
-        }
     }
 }

@@ -1,8 +1,9 @@
-//! The interpreter's functions, the types they deal in, and addresses of its data, found by name.
+//! The interpreter's functions, their types, and the addresses of its data, looked up by name.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute;
 
+use deadweight_cpython::Version;
 use deadweight_cpython::heap::Known;
 
 type Pointer = *mut c_void;
@@ -23,10 +24,14 @@ macro_rules! functions {
 
         impl $name {
             /// Looks all of them up; `None` if one is missing.
-            fn find() -> Option<$name> {
+            ///
+            /// # Safety
+            /// The interpreter is CPython 3.9 or newer.
+            unsafe fn find() -> Option<$name> {
                 Some($name {
                     $(
-                        // SAFETY: CPython's function of this name has this type in 3.9 to 3.15.
+                        // SAFETY: in CPython's C API, what has this name is of this type from 3.9 to 3.15, and PEP 387 promises
+                        // the same for later versions; the caller vouches for 3.9 or newer.
                         $field: unsafe { transmute::<Pointer, $type>(None$(.or_else(|| symbol($symbol)))+?) },
                     )*
                 })
@@ -40,21 +45,19 @@ functions! {
     Functions {
         /// Whether `Py_Initialize` is done.
         is_initialized: unsafe extern "C" fn() -> c_int = c"Py_IsInitialized";
-        /// The version as text; static memory.
-        get_version: unsafe extern "C" fn() -> *const c_char = c"Py_GetVersion";
-        /// The thread's own state, with or without the GIL.
+        /// The calling thread's own state, with or without the GIL.
         this_thread_state: unsafe extern "C" fn() -> Pointer = c"PyGILState_GetThisThreadState";
-        /// The state of the thread that has the GIL (before 3.12), or of this thread if it has it.
+        /// Before 3.12 the state of the thread that holds the GIL; from 3.12 on that of the calling thread if it holds it.
         current_thread_state: unsafe extern "C" fn() -> Pointer = c"PyThreadState_GetUnchecked" | c"_PyThreadState_UncheckedGet";
         /// Reads an allocator.
         get_allocator: unsafe extern "C" fn(c_int, *mut Allocator) = c"PyMem_GetAllocator";
         /// Sets an allocator.
         set_allocator: unsafe extern "C" fn(c_int, *mut Allocator) = c"PyMem_SetAllocator";
-        /// Reads where pymalloc gets its arenas.
+        /// Reads the allocator of pymalloc's arenas.
         get_arena_allocator: unsafe extern "C" fn(*mut ArenaAllocator) = c"PyObject_GetArenaAllocator";
-        /// Sets where pymalloc gets its arenas.
+        /// Sets the allocator of pymalloc's arenas.
         set_arena_allocator: unsafe extern "C" fn(*mut ArenaAllocator) = c"PyObject_SetArenaAllocator";
-        /// Has a function run by the main thread at a safe point.
+        /// Queues a function for the main thread to call at a safe point.
         add_pending_call: unsafe extern "C" fn(unsafe extern "C" fn(Pointer) -> c_int, Pointer) -> c_int = c"Py_AddPendingCall";
         /// The running frame; borrowed.
         eval_frame: unsafe extern "C" fn() -> Pointer = c"PyEval_GetFrame";
@@ -86,42 +89,49 @@ functions! {
         set_attribute: unsafe extern "C" fn(Pointer, *const c_char, Pointer) -> c_int = c"PyObject_SetAttrString";
         /// A string; a new reference.
         string: unsafe extern "C" fn(*const c_char) -> Pointer = c"PyUnicode_FromString";
-        /// Makes a Python function of a C function; a new reference.
+        /// Makes a Python function from a C function; a new reference.
         new_function: unsafe extern "C" fn(*const MethodDefinition, Pointer, Pointer) -> Pointer = c"PyCFunction_NewEx";
         /// Calls an object with the arguments up to NULL; a new reference. Variadic in C.
         call: unsafe extern "C" fn(Pointer, Pointer, ...) -> Pointer = c"PyObject_CallFunctionObjArgs";
-        /// Takes the exception that is set, if any.
+        /// Fetches and clears the current exception, if any.
         fetch_exception: unsafe extern "C" fn(*mut Pointer, *mut Pointer, *mut Pointer) = c"PyErr_Fetch";
-        /// Sets an exception, or none.
+        /// Sets the current exception, or none.
         restore_exception: unsafe extern "C" fn(Pointer, Pointer, Pointer) = c"PyErr_Restore";
         /// A value of `sys`, or null; borrowed.
         system_value: unsafe extern "C" fn(*const c_char) -> Pointer = c"PySys_GetObject";
-        /// Whether an exception's type is another one, or derives from it.
+        /// Whether an exception's type is the given one, or derives from it.
         matches: unsafe extern "C" fn(Pointer, Pointer) -> c_int = c"PyErr_GivenExceptionMatches";
-        /// Where the type `MemoryError` is kept: no function.
+        /// The address of the pointer to the type `MemoryError`: not a function.
         memory_error: *mut u8 = c"PyExc_MemoryError";
-        /// `None`: no function, its address is what counts.
+        /// The address of `None`: not a function.
         none: *mut u8 = c"_Py_NoneStruct";
         /// Drops a reference.
         drop_reference: unsafe extern "C" fn(Pointer) = c"Py_DecRef";
     }
 }
 
-/// Addresses of the interpreter's data, looked up before the program has threads: the dynamic linker's lock and the
-/// agent's must not be taken in two orders.
+// SAFETY: its pointers are addresses of the interpreter's functions and static data, which are valid in every thread.
+unsafe impl Send for ExitFunctions {}
+
+/// Addresses of the interpreter's data. They are looked up before the program has threads, and never under the agent's lock,
+/// which so is never taken before the dynamic linker's.
 #[derive(Clone, Copy)]
 pub struct Symbols {
-    /// `PyCode_Type`, `PyUnicode_Type` and `PyBytes_Type`; 0 where there is none.
+    /// `PyCode_Type`, `PyUnicode_Type` and `PyBytes_Type`; 0 for one that is not exported.
     pub checked_types: [u64; 3],
-    /// `_PyRuntime`; 0 if there is none.
+    /// `_PyRuntime`; 0 if it is not exported.
     pub runtime: u64,
     /// The types that a snapshot recognises.
     pub known: Known,
 }
 
-/// What was found of an interpreter.
+/// What was found of the interpreter.
 #[derive(Clone, Copy)]
 pub struct Found {
+    /// The interpreter's version.
+    pub version: Version,
+    /// Whether it is a build without a GIL.
+    pub is_free_threaded: bool,
     /// Functions without which nothing is recorded.
     pub functions: Functions,
     /// Functions for the last snapshot.
@@ -130,13 +140,30 @@ pub struct Found {
     pub symbols: Symbols,
 }
 
-/// Looks everything up; `None` if there is no (known) Python here.
+/// The version as text, if there is a Python here.
+fn version_text() -> Option<&'static [u8]> {
+    let function = symbol(c"Py_GetVersion")?;
+    // SAFETY: every version of Python declares it as `const char *Py_GetVersion(void)`.
+    let get_version = unsafe { transmute::<Pointer, unsafe extern "C" fn() -> *const c_char>(function) };
+    // SAFETY: it may be called before the interpreter is initialised.
+    let text = unsafe { get_version() };
+    // SAFETY: its answer is a static string.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
+}
+
+/// Looks everything up; `None` if there is no Python in this process, or one older than 3.9.
 pub fn find() -> Option<Found> {
-    let functions = Functions::find()?;
+    let text = version_text()?;
+    let version = Version::parse(text).filter(|version| (version.major, version.minor) >= (3, 9))?;
+    // SAFETY: the version was checked above.
+    let functions = unsafe { Functions::find() }?;
     let address = |name: &'static CStr| symbol(name).map(|address| address as u64);
     Some(Found {
+        version,
+        is_free_threaded: Version::is_free_threaded(text),
         functions,
-        exit: ExitFunctions::find(),
+        // SAFETY: the version was checked above.
+        exit: unsafe { ExitFunctions::find() },
         symbols: Symbols {
             checked_types: [c"PyCode_Type", c"PyUnicode_Type", c"PyBytes_Type"].map(|name| address(name).unwrap_or(0)),
             runtime: address(c"_PyRuntime").unwrap_or(0),
@@ -178,5 +205,5 @@ pub struct MethodDefinition {
     pub documentation: *const c_char,
 }
 
-// SAFETY: constants only.
+// SAFETY: its pointers are addresses of constants and of a function, which are valid in every thread.
 unsafe impl Sync for MethodDefinition {}
