@@ -1,0 +1,36 @@
+//! How much memory an analysis may take here.
+//!
+//! The program may have been killed because a container's memory ran out, and we are in the same container: what takes
+//! more than is left would be killed as well, and nobody would be told anything.
+
+use std::path::Path;
+
+use rustix::process::{Resource, getrlimit};
+
+use crate::linux::cgroup;
+use crate::supervise::memory_limits::Limits;
+
+/// Of what is left, one part in so many stays free, and so much.
+const RESERVE_PART: u64 = 8;
+const RESERVE: u64 = 8 << 20;
+
+/// Bytes that we may take, by the limits of our control groups, the machine's memory and our address space.
+pub fn left() -> u64 {
+    let mut limits = Limits::now();
+    let group = limits.follow(std::process::id());
+    let mapped = cgroup::named(Path::new("/proc/self/status"), "VmSize:").map_or(0, |kib| kib << 10);
+    let space = getrlimit(Resource::As).current.map(|most| most.saturating_sub(mapped));
+    let least = limits.left(&group).min(space.unwrap_or(u64::MAX));
+    (least - least / RESERVE_PART).saturating_sub(RESERVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_here_and_less_than_the_machine_has() {
+        let machine = cgroup::named(Path::new("/proc/meminfo"), "MemTotal:").unwrap() << 10;
+        assert!((1..machine).contains(&left()), "{}", left());
+    }
+}
