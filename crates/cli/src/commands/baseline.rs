@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use deadweight_report::baseline::Baseline;
 
 use crate::args::BaselineArgs;
-use crate::load::capture::Loaded;
+use crate::load::capture::RunData;
 use crate::ui::output_file::write_out;
 
 /// A baseline has some kilobytes; what is larger is another file.
@@ -24,7 +24,7 @@ pub fn baseline(args: &BaselineArgs) -> Result<()> {
 }
 
 fn of_capture(folder: &Path) -> Result<Baseline> {
-    let report = Loaded::open(folder)?.report;
+    let report = RunData::open(folder)?.report;
     let name = folder.display().to_string();
     Baseline::of(&name, &report).map_err(|error| anyhow!("{name} can be no baseline: {error}"))
 }

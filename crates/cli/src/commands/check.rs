@@ -12,7 +12,7 @@ use deadweight_report::text::Style;
 
 use crate::args::{CheckArgs, CheckFormat};
 use crate::commands::baseline;
-use crate::load::capture::Loaded;
+use crate::load::capture::RunData;
 use crate::ui::output_file::write_out;
 
 /// Judges the captures, writes the verdicts, and returns the exit status: 0 holds, 1 does not, 2 could not be judged.
@@ -60,7 +60,7 @@ fn judge(args: &CheckArgs) -> Result<Check> {
     }
     let mut reports: Vec<(String, Report)> = Vec::new();
     for capture in &args.captures {
-        reports.push((capture.display().to_string(), Loaded::open(capture)?.report));
+        reports.push((capture.display().to_string(), RunData::open(capture)?.report));
     }
     let named: Vec<(String, &Report)> = reports.iter().map(|(name, report)| (name.clone(), report)).collect();
     Ok(check::check(&asked, &named))

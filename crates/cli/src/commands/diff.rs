@@ -9,18 +9,18 @@ use deadweight_report::diff::{Diff, Input, compare, flamegraph, json, markdown};
 use deadweight_report::text;
 
 use crate::args::{DiffArgs, DiffFormat};
-use crate::load::capture::Loaded;
+use crate::load::capture::RunData;
 use crate::ui::output_file::write_out;
 
 /// One side: what the user calls it, and its captures.
 struct Side {
     name: String,
-    captures: Vec<Loaded>,
+    captures: Vec<RunData>,
 }
 
 impl Side {
     fn open(name: String, folders: &[PathBuf]) -> Result<Side> {
-        let captures: Result<Vec<Loaded>> = folders.iter().map(|folder| Loaded::open(folder)).collect();
+        let captures: Result<Vec<RunData>> = folders.iter().map(|folder| RunData::open(folder)).collect();
         Ok(Side {
             name,
             captures: captures?,
@@ -30,7 +30,7 @@ impl Side {
     fn input(&self) -> Input<'_> {
         Input {
             name: self.name.clone(),
-            runs: self.captures.iter().map(Loaded::recorded).collect(),
+            runs: self.captures.iter().map(RunData::recorded).collect(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::load::capture::open;
 use crate::ui::output_file::write_out;
 use crate::ui::quote::{quoted, quoted_path};
 
-/// Cycles with a smaller share of the heap are no reason to look at them.
+/// Cycles with a smaller share of the heap are not worth a next step.
 const WORTH_A_LOOK: f64 = 0.001;
 
 /// Writes the answer.

@@ -8,7 +8,7 @@ use deadweight_report::text::{self, Style};
 use deadweight_report::{Report, TimelineView, What, collapsed, flamegraph, json, speedscope, timeline_svg};
 
 use crate::args::{Format, ReportArgs};
-use crate::load::capture::Loaded;
+use crate::load::capture::RunData;
 use crate::ui::output_file::write_out;
 
 /// Writes the view.
@@ -16,7 +16,7 @@ use crate::ui::output_file::write_out;
 /// # Errors
 /// If there is no capture, a newer deadweight made it, or the output cannot be written.
 pub fn report(args: &ReportArgs) -> Result<()> {
-    let Loaded { report, analysis, .. } = Loaded::with_regions(&args.capture, &args.region)?;
+    let RunData { report, analysis, .. } = RunData::with_regions(&args.capture, &args.region)?;
     check(&report, args)?;
     write_out(args.output.as_deref(), args.force, |style, out| {
         render(&report, &analysis, args.format, style, out)

@@ -19,14 +19,14 @@ use crate::launch::plan::Plan;
 use crate::launch::spawn;
 use crate::snapshot::wait;
 use crate::supervise::exit_cause::Evidence;
-use crate::supervise::fold_thread::Folding;
-use crate::supervise::process_tree::Tree;
+use crate::supervise::fold_thread::FoldThread;
+use crate::supervise::process_tree::ProcessTree;
 use crate::supervise::run_summary;
-use crate::supervise::sampler_thread::Observation;
+use crate::supervise::sampler_thread::SamplerThread;
 use crate::supervise::signals::Supervision;
-use crate::supervise::status_line::LiveLine;
+use crate::supervise::status_line::StatusLine;
 
-/// Runs the program under observation and returns how it ended.
+/// Runs the program under sampler_thread and returns how it ended.
 ///
 /// # Errors
 /// Only for what keeps the program from being started. What goes wrong later is said on standard error.
@@ -46,13 +46,13 @@ pub fn run(args: RunArgs) -> Result<ExitStatus> {
         evidence,
     } = started?;
 
-    let live = LiveLine::new().filter(|_| !plan.quiet);
-    let tree = Tree::new(child.id(), &folder, start, evidence, false).with_looks();
-    let observation = Observation::start(tree, start, None, live);
-    let folding = Folding::start(&folder, plan.max_size_bytes);
+    let live = StatusLine::new().filter(|_| !plan.quiet);
+    let tree = ProcessTree::new(child.id(), &folder, start, evidence, false).with_rss_samples();
+    let sampler_thread = SamplerThread::start(tree, start, None, live);
+    let folding = FoldThread::start(&folder, plan.max_size_bytes);
     let status = supervision.wait(&mut child);
     manifest.seconds = Some(start.elapsed().as_secs_f64());
-    let tree = observation.stop(status.as_ref().ok().map(|status| status.into_raw()));
+    let tree = sampler_thread.stop(status.as_ref().ok().map(|status| status.into_raw()));
     wait::wait_until_written(&folder);
     manifest.warnings.extend(folding.stop());
     let status = status?;

@@ -9,7 +9,7 @@ use deadweight_capture::Event;
 use deadweight_capture::read::{HeapFiles, ProcessId, segments};
 
 use crate::args::SnapshotArgs;
-use crate::snapshot::find_process::{self, Recorded};
+use crate::snapshot::find_process::{self, AttachedProcess};
 use crate::snapshot::request::{PATIENCE, Request, say};
 use crate::snapshot::wait::{self, Written};
 
@@ -21,7 +21,7 @@ pub fn snapshot(args: &SnapshotArgs) -> Result<()> {
     let recorded = find_process::find(args.pid)?;
     let mut request = Request::new(recorded)?;
     let number = request.wait(args.timeout)?;
-    let Recorded { segment, process, .. } = &request.recorded;
+    let AttachedProcess { segment, process, .. } = &request.recorded;
     let (start, mut said) = (Instant::now(), false);
     let written = wait::wait_for(segment, *process, number, || {
         if start.elapsed() > PATIENCE && !said {
@@ -69,7 +69,7 @@ fn end(files: &HeapFiles) -> Result<End> {
     end.context("the snapshot has no end")
 }
 
-fn show(recorded: &Recorded, files: &HeapFiles) -> Result<()> {
+fn show(recorded: &AttachedProcess, files: &HeapFiles) -> Result<()> {
     let end = end(files)?;
     let bytes: u64 = files.segments.iter().map(|part| part.len).sum();
     let ProcessId { pid, .. } = recorded.process;

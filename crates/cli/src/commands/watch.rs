@@ -18,11 +18,11 @@ use crate::launch::spawn;
 use crate::linux::pidfd::Handle;
 use crate::linux::procfs;
 use crate::supervise::exit_cause::Evidence;
-use crate::supervise::process_tree::Tree;
+use crate::supervise::process_tree::ProcessTree;
 use crate::supervise::run_summary;
-use crate::supervise::sampler_thread::Observation;
+use crate::supervise::sampler_thread::SamplerThread;
 use crate::supervise::signals::Supervision;
-use crate::supervise::status_line::LiveLine;
+use crate::supervise::status_line::StatusLine;
 
 /// What is to be watched.
 enum Target {
@@ -62,9 +62,9 @@ pub fn watch(args: &WatchArgs) -> Result<Option<ExitStatus>> {
     } = begun?;
 
     let root = manifest.pid.unwrap_or_default();
-    let tree = Tree::new(root, &folder, start, evidence, args.pss);
-    let live = LiveLine::new().filter(|_| !args.quiet);
-    let observation = Observation::start(tree, start, args.interval, live);
+    let tree = ProcessTree::new(root, &folder, start, evidence, args.pss);
+    let live = StatusLine::new().filter(|_| !args.quiet);
+    let sampler_thread = SamplerThread::start(tree, start, args.interval, live);
     let status = match (&mut child, &target) {
         (Some(child), _) => supervision.wait(child).map(Some),
         (None, Target::Process { handle, .. }) => supervision.wait_for(handle).map(|()| None),
@@ -72,7 +72,7 @@ pub fn watch(args: &WatchArgs) -> Result<Option<ExitStatus>> {
     };
     manifest.seconds = Some(start.elapsed().as_secs_f64());
     let raw = status.as_ref().ok().copied().flatten().map(|status| status.into_raw());
-    let tree = observation.stop(raw);
+    let tree = sampler_thread.stop(raw);
     let status = status?;
     run_summary::complete(&mut manifest, status, tree.as_ref(), &folder);
     run::conclude(&manifest, &folder, supervision, args.quiet);

@@ -145,7 +145,7 @@ impl Group {
     }
 
     /// Bytes that its processes may still take, if it has a limit: the page cache makes room for them.
-    pub fn left(&self) -> Option<u64> {
+    pub fn available(&self) -> Option<u64> {
         let statistics = self.statistics();
         let count = |one: &str, two: &str| {
             let name = if self.version == Version::One { one } else { two };

@@ -33,7 +33,7 @@ const MACHINE: Option<u64> = if cfg!(target_arch = "x86_64") {
     None
 };
 
-/// Looks at the file's ELF headers.
+/// Reads the file's ELF headers.
 ///
 /// # Errors
 /// If the file cannot be read, or ends in the middle of its headers.

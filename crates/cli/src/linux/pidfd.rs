@@ -35,7 +35,7 @@ impl Handle {
     pub fn of(pid: u32, started_ticks: u64) -> Option<Handle> {
         let raw = Pid::from_raw(i32::try_from(pid).ok()?)?;
         let handle = Handle(pidfd_open(raw, PidfdFlags::empty()).ok()?);
-        // Between the look at it and the call the process may have ended, and another one have got its id.
+        // Between reading its start and the call, the process may have ended, and another one have got its id.
         let is_same = procfs::stat(pid).is_some_and(|stat| stat.started_ticks == started_ticks);
         is_same.then_some(handle)
     }

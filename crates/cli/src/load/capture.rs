@@ -15,7 +15,7 @@ use deadweight_report::{BuildOptions, Report, build};
 use crate::load::snapshots;
 
 /// A capture that has been read.
-pub struct Loaded {
+pub struct RunData {
     /// What is said of it.
     pub report: Report,
     /// The replay.
@@ -24,20 +24,20 @@ pub struct Loaded {
     pub heaps: Vec<SnapshotAnswer>,
 }
 
-impl Loaded {
+impl RunData {
     /// Reads a capture.
     ///
     /// # Errors
     /// If there is none, or a newer deadweight made it.
-    pub fn open(folder: &Path) -> Result<Loaded> {
-        Loaded::with_regions(folder, &[])
+    pub fn open(folder: &Path) -> Result<RunData> {
+        RunData::with_regions(folder, &[])
     }
 
     /// Reads a capture, and makes these functions (`module:function`) regions, beside those that the run named.
     ///
     /// # Errors
-    /// As of [`Loaded::open`].
-    pub fn with_regions(folder: &Path, functions: &[String]) -> Result<Loaded> {
+    /// As of [`RunData::open`].
+    pub fn with_regions(folder: &Path, functions: &[String]) -> Result<RunData> {
         let (capture, mut manifest) = open(folder)?;
         if let Ok(manifest) = &mut manifest {
             manifest.regions.extend(functions.iter().cloned());
@@ -58,7 +58,7 @@ impl Loaded {
             Ok(None) => {}
             Err(error) => report.warnings.push(format!("the timeline is missing: {error}")),
         }
-        Ok(Loaded {
+        Ok(RunData {
             report,
             analysis,
             heaps: heaps.answers,

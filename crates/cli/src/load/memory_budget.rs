@@ -10,17 +10,17 @@ use rustix::process::{Resource, getrlimit};
 use crate::linux::cgroup;
 use crate::supervise::memory_limits::Limits;
 
-/// Of what is left, one part in so many stays free, and so much.
+/// 1/8 of what is available stays free, and 8 MiB.
 const RESERVE_PART: u64 = 8;
 const RESERVE: u64 = 8 << 20;
 
 /// Bytes that we may take, by the limits of our control groups, the machine's memory and our address space.
-pub fn left() -> u64 {
+pub fn available() -> u64 {
     let mut limits = Limits::now();
     let group = limits.follow(std::process::id());
     let mapped = cgroup::named(Path::new("/proc/self/status"), "VmSize:").map_or(0, |kib| kib << 10);
     let space = getrlimit(Resource::As).current.map(|most| most.saturating_sub(mapped));
-    let least = limits.left(&group).min(space.unwrap_or(u64::MAX));
+    let least = limits.available(&group).min(space.unwrap_or(u64::MAX));
     (least - least / RESERVE_PART).saturating_sub(RESERVE)
 }
 
@@ -31,6 +31,6 @@ mod tests {
     #[test]
     fn there_is_room_here_and_less_than_the_machine_has() {
         let machine = cgroup::named(Path::new("/proc/meminfo"), "MemTotal:").unwrap() << 10;
-        assert!((1..machine).contains(&left()), "{}", left());
+        assert!((1..machine).contains(&available()), "{}", available());
     }
 }

@@ -9,13 +9,13 @@ use deadweight_report::units;
 
 use crate::load::memory_budget;
 
-/// Snapshots are analysed up to so many bytes in all, the last ones of each process first: about half a minute.
+/// Snapshots are analysed up to 512 MiB in all, the last ones of each process first: about half a minute.
 const MOST_BYTES: u64 = 512 << 20;
 /// Larger ones are analysed one at a time, because each needs many times its size in memory.
 const LARGE: u64 = 64 << 20;
 /// Threads for smaller ones.
 const THREADS: usize = 4;
-/// The analysis of one takes at most so many times its size in memory.
+/// The analysis of one takes up to 7 times its size in memory.
 const MEMORY: u64 = 7;
 
 /// What the snapshots answer, and sentences about those that do not.
@@ -65,15 +65,15 @@ pub fn analyse_all(capture: &Capture) -> Heaps {
     let large = chosen.iter().any(|files| len(files) > LARGE);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // A container's limit that killed the program holds for us as well.
-    let room = memory_budget::left();
+    let available = memory_budget::available();
     let largest = chosen.iter().map(|files| len(files)).max().unwrap_or(0);
-    let at_once = usize::try_from(room / (largest * MEMORY).max(1)).unwrap_or(usize::MAX);
+    let at_once = usize::try_from(available / (largest * MEMORY).max(1)).unwrap_or(usize::MAX);
     let threads = if large {
         1
     } else {
         THREADS.min(cores).min(at_once.max(1))
     };
-    let most = room / threads as u64;
+    let most = available / threads as u64;
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Result<SnapshotAnswer, Error>)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Recorded processes that are running: which capture they write to.
+//! AttachedProcess processes that are running: which capture they write to.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -15,7 +15,7 @@ use crate::linux::procfs;
 
 /// A recorded process, and the segment that it is writing.
 #[derive(Debug)]
-pub struct Recorded {
+pub struct AttachedProcess {
     /// The process, as the capture names it: inside a container its id is another one than outside.
     pub process: ProcessId,
     /// Its id as it is seen from here.
@@ -39,7 +39,7 @@ struct Mapped {
 ///
 /// # Errors
 /// A sentence that says why there is none.
-pub fn find(pid: u32) -> Result<Recorded> {
+pub fn find(pid: u32) -> Result<AttachedProcess> {
     if let Some(recorded) = own(pid)? {
         return Ok(recorded);
     }
@@ -76,7 +76,7 @@ pub fn find(pid: u32) -> Result<Recorded> {
 }
 
 /// The process itself, if it is recorded.
-fn own(pid: u32) -> Result<Option<Recorded>> {
+fn own(pid: u32) -> Result<Option<AttachedProcess>> {
     let mapped = mapped(pid)?;
     let Some((path, inode)) = mapped.segment else {
         if mapped.agent && !is_supervisor(pid) {
@@ -96,7 +96,7 @@ fn own(pid: u32) -> Result<Option<Recorded>> {
     };
     let header = header(&segment)?;
     let folder = segment.parent().map(Path::to_path_buf).unwrap_or_default();
-    Ok(Some(Recorded {
+    Ok(Some(AttachedProcess {
         process: ProcessId {
             pid: header.pid,
             incarnation: header.incarnation,

@@ -14,13 +14,13 @@ use deadweight_capture::wire::{self, State};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::linux::procfs;
-use crate::snapshot::find_process::{self, Recorded};
+use crate::snapshot::find_process::{self, AttachedProcess};
 
 /// How often the answer is looked for.
 const POLL: Duration = Duration::from_millis(5);
 /// How often the process is looked for again, which goes on in another segment now and then.
-const LOOK: Duration = Duration::from_millis(100);
-/// A process that is ending looks strange for so long at most.
+const FOLLOW: Duration = Duration::from_millis(100);
+/// A process that is ending may look strange for this long.
 const ENDING: Duration = Duration::from_millis(500);
 /// What takes longer is said.
 pub const PATIENCE: Duration = Duration::from_secs(1);
@@ -28,8 +28,8 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 /// A request on its way.
 pub struct Request {
     /// The process that is asked.
-    pub recorded: Recorded,
-    /// Its number: it is answered once the process has answered so many.
+    pub recorded: AttachedProcess,
+    /// Its number: it is answered once the process has answered as many.
     ticket: u32,
     stage: Stage,
 }
@@ -50,7 +50,7 @@ impl Request {
     ///
     /// # Errors
     /// If its segment cannot be written.
-    pub fn new(recorded: Recorded) -> Result<Request> {
+    pub fn new(recorded: AttachedProcess) -> Result<Request> {
         let ticket = ask(&recorded, None)?;
         Ok(Request {
             recorded,
@@ -69,7 +69,7 @@ impl Request {
             if let Stage::Answered { answer } = self.stage {
                 return self.number(answer);
             }
-            if header.state != State::Recording || looked.elapsed() > LOOK {
+            if header.state != State::Recording || looked.elapsed() > FOLLOW {
                 looked = Instant::now();
                 self.follow()?;
             }
@@ -167,7 +167,7 @@ fn stage(requests: &deadweight_capture::write::Requests, ticket: u32) -> Stage {
 }
 
 /// Counts a request in the segment, or makes sure that the one with this number is there. Returns its number.
-fn ask(recorded: &Recorded, ticket: Option<u32>) -> Result<u32> {
+fn ask(recorded: &AttachedProcess, ticket: Option<u32>) -> Result<u32> {
     let file = lock(&recorded.segment)?;
     let requests = find_process::header(&recorded.segment)?.requests;
     let behind = |count: u32, ticket: u32| (count.wrapping_sub(ticket) as i32) < 0;
@@ -186,7 +186,7 @@ fn ask(recorded: &Recorded, ticket: Option<u32>) -> Result<u32> {
 }
 
 /// Takes the request back, unless others have asked since then.
-fn withdraw(recorded: &Recorded, ticket: u32) -> Result<()> {
+fn withdraw(recorded: &AttachedProcess, ticket: u32) -> Result<()> {
     let file = lock(&recorded.segment)?;
     let requests = find_process::header(&recorded.segment)?.requests;
     if requests.asked == ticket

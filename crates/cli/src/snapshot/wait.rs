@@ -53,7 +53,7 @@ pub enum Written {
     Unfinished,
 }
 
-/// Waits until a snapshot is complete or its writer is gone; calls `every` between two looks. `segment` is the one that
+/// Waits until a snapshot is complete or its writer is gone; calls `every` between two polls. `segment` is the one that
 /// the process writes, or wrote when it took the snapshot.
 pub fn wait_for(segment: &Path, process: ProcessId, number: u32, mut every: impl FnMut()) -> Written {
     let folder = segment.parent().unwrap_or(segment);

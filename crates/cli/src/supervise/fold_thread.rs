@@ -10,14 +10,14 @@ use deadweight_analysis::Folder;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A running thread that folds what is finished.
-pub struct Folding {
+pub struct FoldThread {
     stop: Sender<()>,
     thread: JoinHandle<Vec<String>>,
 }
 
-impl Folding {
+impl FoldThread {
     /// Starts to keep the capture below the size.
-    pub fn start(capture: &Path, max_size_bytes: u64) -> Folding {
+    pub fn start(capture: &Path, max_size_bytes: u64) -> FoldThread {
         let (stop, stopped) = mpsc::channel();
         let mut folder = Folder::new(capture, max_size_bytes);
         let thread = thread::spawn(move || {
@@ -36,7 +36,7 @@ impl Folding {
             }
             warnings
         });
-        Folding { stop, thread }
+        FoldThread { stop, thread }
     }
 
     /// Ends the thread and returns what the report should say.

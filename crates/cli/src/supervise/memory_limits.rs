@@ -37,7 +37,7 @@ pub struct Limit {
 /// A kill that was counted and whose process has not been seen to end is somebody else's after this time. A large
 /// process takes a while to die.
 const CLAIMABLE: Duration = Duration::from_secs(10);
-/// How often it is noted who has met a limit.
+/// How often the counts of reached limits are read.
 const NOW_AND_THEN: Duration = Duration::from_secs(1);
 
 /// The groups of the run's processes and their counts.
@@ -84,7 +84,7 @@ impl Limits {
         name
     }
 
-    /// Looks at the counts. To be called often, so that it can be told whose kill it was.
+    /// Reads the counts. To be called often, so that it can be told whose kill it was.
     pub fn poll(&mut self) {
         for chain in self.chains.values_mut() {
             self.unclaimed += chain.poll();
@@ -123,10 +123,10 @@ impl Limits {
         }
     }
 
-    /// Bytes that a process of this group may still take: what its limits and the machine have left.
-    pub fn left(&self, group: &Path) -> u64 {
+    /// Bytes that a process of this group may still take: what its limits and the machine leave.
+    pub fn available(&self, group: &Path) -> u64 {
         let chain = self.chains.get(group).map_or(&[][..], |chain| &chain.groups);
-        let of_groups = chain.iter().filter_map(Group::left);
+        let of_groups = chain.iter().filter_map(Group::available);
         of_groups.chain(available_bytes()).min().unwrap_or(u64::MAX)
     }
 

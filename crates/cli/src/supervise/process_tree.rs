@@ -12,15 +12,15 @@ use crate::linux::procfs;
 use crate::linux::smaps::spent_by_us;
 use crate::supervise::exit_cause::{Dead, Evidence};
 use crate::supervise::memory_limits::{Limit, Limits};
-use crate::supervise::rss_sampling::{LIMIT_PART, Looker, Seen};
+use crate::supervise::rss_sampling::{LIMIT_PART, PolledProcess, RssSampler};
 use crate::supervise::timeline::Recorder;
-use crate::supervise::tracked_process::{NOW_AND_THEN, Watched};
+use crate::supervise::tracked_process::{NOW_AND_THEN, TrackedProcess};
 
 /// Only processes above this size are worth the price of an exact figure.
 const LARGE: u64 = 4 << 20;
 /// Smaller ones are in the timeline's totals only.
 const WORTH_A_CURVE: u64 = 1 << 20;
-/// Of the time that has passed, at most one part in so many goes into exact figures.
+/// Exact figures may take 1/20 of the time that has passed.
 const EXACT_SHARE: u32 = 20;
 /// As if so much more time had passed: workers are forked at the beginning.
 const EXACT_ADVANCE: Duration = Duration::from_secs(2);
@@ -31,14 +31,14 @@ const MOST_HANDLES: usize = 256;
 
 /// What has been seen of the run's processes so far.
 #[derive(Debug)]
-pub struct Tree {
+pub struct ProcessTree {
     folder: PathBuf,
     start: Instant,
     root: u32,
     /// Start of the program: who claims to be recorded by us and is older is somebody else.
     root_ticks: u64,
     /// By number: they are counted as they are found.
-    processes: BTreeMap<Number, Watched>,
+    processes: BTreeMap<Number, TrackedProcess>,
     next_number: Number,
     /// Numbers of those that still run, by id.
     running: BTreeMap<u32, Number>,
@@ -63,13 +63,13 @@ pub struct Tree {
     current: u64,
     peak: u64,
     peak_at: Duration,
-    looker: Option<Looker>,
+    sampler: Option<RssSampler>,
 }
 
-impl Tree {
+impl ProcessTree {
     /// The tree of the process `root`. `evidence` is from before its start, if we started it.
-    pub fn new(root: u32, folder: &Path, start: Instant, evidence: Evidence, exact_always: bool) -> Tree {
-        let mut tree = Tree {
+    pub fn new(root: u32, folder: &Path, start: Instant, evidence: Evidence, exact_always: bool) -> ProcessTree {
+        let mut tree = ProcessTree {
             folder: folder.to_path_buf(),
             start,
             root,
@@ -93,7 +93,7 @@ impl Tree {
             current: 0,
             peak: 0,
             peak_at: Duration::ZERO,
-            looker: None,
+            sampler: None,
         };
         if let Some(stat) = procfs::stat(root) {
             tree.root_ticks = stat.started_ticks;
@@ -102,41 +102,40 @@ impl Tree {
         tree
     }
 
-    /// The same, which also looks at what the memory consists of.
-    pub fn with_looks(mut self) -> Tree {
-        self.looker = Some(Looker::new(&self.folder));
+    /// The same, which also takes RSS samples.
+    pub fn with_rss_samples(mut self) -> ProcessTree {
+        self.sampler = Some(RssSampler::new(&self.folder));
         self
     }
 
-    /// Looks at what the memory consists of, if it is worth it. Apart from `poll`: this has a share of the time of its
-    /// own.
-    pub fn look(&mut self) {
-        let Some(looker) = &mut self.looker else { return };
+    /// Takes an RSS sample if it is worth its cost. Apart from `poll`: this has a share of the time of its own.
+    pub fn sample_rss(&mut self) {
+        let Some(sampler) = &mut self.sampler else { return };
         let of_pid = |pid: &u32| self.processes.get(self.running.get(pid)?);
-        let processes: Vec<Seen> = self
+        let processes: Vec<PolledProcess> = self
             .running
             .keys()
             .filter_map(|&pid| {
                 let process = of_pid(&pid)?;
-                let is_copy = |parent: &&Watched| parent.seen.argv == process.seen.argv;
-                let parent = of_pid(&process.seen.parent).filter(is_copy);
-                Some(Seen {
+                let is_fork = |parent: &&TrackedProcess| parent.seen.argv == process.seen.argv;
+                let parent = of_pid(&process.seen.parent).filter(is_fork);
+                Some(PolledProcess {
                     pid,
                     resident: process.resident,
                     copy_of: parent.map(|parent| parent.seen.pid),
                 })
             })
             .collect();
-        let left = || Tree::left(&self.evidence.limits, &self.processes);
-        looker.poll(self.start.elapsed(), self.current, &processes, left);
+        let available = || ProcessTree::available(&self.evidence.limits, &self.processes);
+        sampler.poll(self.start.elapsed(), self.current, &processes, available);
     }
 
-    /// What the started program's limits have left, bytes.
-    fn left(limits: &Limits, processes: &BTreeMap<Number, Watched>) -> u64 {
-        limits.left(processes.get(&0).map_or(Path::new(""), |root| root.group.as_path()))
+    /// Bytes that the started program may still take within its limits.
+    fn available(limits: &Limits, processes: &BTreeMap<Number, TrackedProcess>) -> u64 {
+        limits.available(processes.get(&0).map_or(Path::new(""), |root| root.group.as_path()))
     }
 
-    /// Looks at all processes once.
+    /// Reads all processes once.
     pub fn poll(&mut self) {
         let now = self.start.elapsed();
         let ids: HashSet<u32> = procfs::ids().into_iter().collect();
@@ -160,7 +159,7 @@ impl Tree {
                 self.foreign.insert(pid);
             }
         }
-        self.bury(&ended, now);
+        self.reap(&ended, now);
         self.measure(now);
         if is_due {
             self.look_up_limit();
@@ -168,7 +167,7 @@ impl Tree {
         self.record(now);
     }
 
-    /// Looks at everything a last time; `status` is what `wait` said of the started program.
+    /// Reads everything a last time; `status` is what `wait` said of the started program.
     pub fn finish(&mut self, status: Option<i32>) {
         let root = self
             .running
@@ -183,11 +182,11 @@ impl Tree {
         // Of some, whose parent has not asked yet or just did, the poll has left the end to the next one.
         let ended = |pid: &u32| *pid == self.root && status.is_some() || procfs::has_ended(*pid);
         let ended: Vec<u32> = self.running.keys().copied().filter(ended).collect();
-        self.bury(&ended, now);
+        self.reap(&ended, now);
         self.record(now);
         self.recorder.finish();
-        if let Some(looker) = &mut self.looker {
-            looker.finish();
+        if let Some(sampler) = &mut self.sampler {
+            sampler.finish();
         }
     }
 
@@ -239,7 +238,7 @@ impl Tree {
         let handle = self.running.len() < MOST_HANDLES;
         self.running.insert(pid, self.next_number);
         self.processes
-            .insert(self.next_number, Watched::new(pid, stat, group, handle, now));
+            .insert(self.next_number, TrackedProcess::new(pid, stat, group, handle, now));
         self.next_number += 1;
         if self.processes.len() > MOST_PROCESSES {
             self.forget_small();
@@ -261,8 +260,8 @@ impl Tree {
         }
     }
 
-    /// Judges how processes ended.
-    fn bury(&mut self, ended: &[u32], now: Duration) {
+    /// Takes ended processes from the running ones, and judges how they ended.
+    fn reap(&mut self, ended: &[u32], now: Duration) {
         let numbers: Vec<Number> = ended.iter().filter_map(|pid| self.running.remove(pid)).collect();
         let mut dead: Vec<Dead> = Vec::with_capacity(numbers.len());
         for number in &numbers {
@@ -311,8 +310,8 @@ impl Tree {
         let has_changed = large != self.measured || sum.abs_diff(self.measured_sum) > sum / 50;
         let mut is_steady = true;
         let is_affordable = self.exact_spent * EXACT_SHARE <= now + EXACT_ADVANCE;
-        // As the looks are: at the limit, who is looked at keeps its memory longer than it should.
-        let has_room = || Tree::left(&self.evidence.limits, &self.processes) > sum / LIMIT_PART;
+        // As RSS samples: a process that is killed at the limit while it is read keeps its memory longer.
+        let has_room = || ProcessTree::available(&self.evidence.limits, &self.processes) > sum / LIMIT_PART;
         if self.exact_always || (large.len() >= 2 && has_changed && is_affordable && has_room()) {
             // Processor time: on a busy machine the wait for it does not count.
             let begin = spent_by_us();
@@ -402,7 +401,7 @@ impl Tree {
     }
 
     /// The processes, by their start; of very many, the smallest are left out.
-    pub fn processes(&self) -> impl Iterator<Item = &Watched> {
+    pub fn processes(&self) -> impl Iterator<Item = &TrackedProcess> {
         self.processes.values()
     }
 

@@ -1,4 +1,4 @@
-//! One look at a process's memory: its mappings, sorted by what they are.
+//! An RSS sample of one process: its mappings, sorted by what they are.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
@@ -26,8 +26,8 @@ const MOST_AREAS: usize = 2048;
 /// Threads whose stack is asked for.
 const MOST_THREADS: usize = 512;
 
-/// Looks at a process. `None` if it is gone or the deadline passed.
-pub fn look(pid: u32, proportional: bool, capture: &Path, deadline: &Deadline) -> Option<ProcessLook> {
+/// A full sample of a process. `None` if it is gone or the deadline passed.
+pub fn full(pid: u32, proportional: bool, capture: &Path, deadline: &Deadline) -> Option<ProcessLook> {
     let mappings = smaps::read(pid, deadline)?;
     let mut sorter = Sorter {
         pid,
@@ -81,8 +81,8 @@ pub fn look(pid: u32, proportional: bool, capture: &Path, deadline: &Deadline) -
     })
 }
 
-/// What is known of a process that is too small for a closer look.
-pub fn glance(pid: u32, resident: u64, shared: u64) -> ProcessLook {
+/// A coarse sample: what is known of a process that is too small for its mappings to be read.
+pub fn coarse(pid: u32, resident: u64, shared: u64) -> ProcessLook {
     let file = MappedFile {
         kind: FileKind::Code,
         path: String::new(),
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn we_add_up() {
         let us = std::process::id();
-        let found = look(
+        let found = full(
             us,
             false,
             Path::new("/nowhere"),
@@ -367,9 +367,9 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_gone_gives_no_look() {
+    fn a_process_that_is_gone_gives_no_sample() {
         assert!(
-            look(
+            full(
                 u32::MAX,
                 false,
                 Path::new("/nowhere"),

@@ -1,4 +1,4 @@
-//! The supervisor's account of a run that has ended.
+//! What the supervisor adds to the manifest when the run has ended.
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::process::ExitStatusExt;
@@ -11,26 +11,26 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::statvfs::statvfs;
 
 use crate::supervise::exit_cause;
-use crate::supervise::process_tree::Tree;
-use crate::supervise::tracked_process::Watched;
+use crate::supervise::process_tree::ProcessTree;
+use crate::supervise::tracked_process::TrackedProcess;
 
 /// With less free space than this, the agent may have found no room for its first file.
 const SEGMENT: u64 = 256 << 10;
 /// Other programs below this size, a shell or a `git` that the program calls, say nothing about its memory. They count
 /// in the tree's peak.
 const SMALL: u64 = 8 << 20;
-/// The manifest names so many processes; the smallest ones are left out.
+/// Processes that the manifest names at most; the smallest ones are left out.
 const MOST_PROCESSES: usize = 1000;
 
 /// Fills in what is known at the end. `status` is the started program's, where we are its parent.
-pub fn complete(manifest: &mut Manifest, status: Option<ExitStatus>, tree: Option<&Tree>, folder: &Path) {
+pub fn complete(manifest: &mut Manifest, status: Option<ExitStatus>, tree: Option<&ProcessTree>, folder: &Path) {
     let root = manifest.pid;
-    let is_root = |process: &&Watched| Some(process.seen.pid) == root;
+    let is_root = |process: &&TrackedProcess| Some(process.seen.pid) == root;
     let judged = tree.and_then(|tree| tree.processes().find(is_root));
     let judged = judged.map(|process| process.seen.exit.clone());
     let judged = judged.filter(|exit| exit.kind != ExitKind::Unknown);
     manifest.exit = Some(judged.unwrap_or_else(|| exit_cause::plain(status.map(ExitStatus::into_raw))));
-    // The kernel's own figure for the largest single process: polling may have missed it. It counts the copies that
+    // The kernel's own figure for the largest single process: polling may have missed it. It counts the children that
     // wrote heap snapshots as well, so it says nothing where there were any.
     let has_snapshots = Capture::open(folder).is_ok_and(|capture| !capture.heaps().is_empty());
     let largest = if has_snapshots {
@@ -49,7 +49,7 @@ pub fn complete(manifest: &mut Manifest, status: Option<ExitStatus>, tree: Optio
     manifest.peak_rss_bytes = Some(peak.max(largest)).filter(|&bytes| bytes > 0);
     manifest.peak_rss_seconds = Some(at.as_secs_f64()).filter(|_| peak > 0);
     let ancestors = ancestors_of_recorded(tree);
-    let worth_a_line = |process: &&Watched| {
+    let worth_a_line = |process: &&TrackedProcess| {
         let pid = process.seen.pid;
         let small = process.seen.peak_rss_bytes < SMALL && !process.python && !tree.is_recorded(pid);
         let was_killed = process.seen.exit.kind == ExitKind::OomKilled;
@@ -89,7 +89,7 @@ pub fn complete(manifest: &mut Manifest, status: Option<ExitStatus>, tree: Optio
 }
 
 /// Why no process wrote to the capture, as far as can be told from outside.
-fn why_nothing(tree: &Tree, folder: &Path) -> String {
+fn why_nothing(tree: &ProcessTree, folder: &Path) -> String {
     if !folder.is_dir() {
         return format!(
             "nothing is left of what was recorded: {} was removed during the run",
@@ -116,7 +116,7 @@ fn why_nothing(tree: &Tree, folder: &Path) -> String {
 
 /// Processes between the started program and the recorded ones, a shell for example: without them the tree would fall
 /// apart.
-fn ancestors_of_recorded(tree: &Tree) -> HashSet<u32> {
+fn ancestors_of_recorded(tree: &ProcessTree) -> HashSet<u32> {
     let parents: HashMap<u32, u32> = tree
         .processes()
         .map(|process| (process.seen.pid, process.seen.parent))

@@ -1,11 +1,11 @@
-//! Observes the run's processes from a thread of its own.
+//! The thread that polls the run's processes and takes RSS samples.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::supervise::process_tree::Tree;
-use crate::supervise::status_line::LiveLine;
+use crate::supervise::process_tree::ProcessTree;
+use crate::supervise::status_line::StatusLine;
 
 /// Time between two polls of a young run.
 const SHORTEST: Duration = Duration::from_millis(20);
@@ -13,23 +13,23 @@ const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(100);
 /// The interval grows with the run: after a minute it is the longest.
 const GROWTH: u32 = 600;
-/// A poll may take at most one part in so many of the time.
+/// A poll may take 1/20 of the time.
 const SHARE: u32 = 20;
 
-/// A running observation.
-pub struct Observation {
+/// The thread, while it runs.
+pub struct SamplerThread {
     stop: Sender<Option<i32>>,
-    thread: JoinHandle<Tree>,
+    thread: JoinHandle<ProcessTree>,
 }
 
-impl Observation {
-    /// Starts to look at a tree's processes, each `interval` or as often as is cheap.
+impl SamplerThread {
+    /// Starts to poll a tree's processes, each `interval` or as often as is cheap.
     pub fn start(
-        mut tree: Tree,
+        mut tree: ProcessTree,
         start: Instant,
         interval: Option<Duration>,
-        mut live: Option<LiveLine>,
-    ) -> Observation {
+        mut live: Option<StatusLine>,
+    ) -> SamplerThread {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
             let (mut pause, mut cost) = (Duration::ZERO, Duration::ZERO);
@@ -47,18 +47,18 @@ impl Observation {
                 if let Some(live) = &mut live {
                     live.show(&tree, start.elapsed());
                 }
-                // Of a single dear poll, the first one for example, the others need not suffer.
+                // Of a single expensive poll, the first one for example, the others need not suffer.
                 cost = (cost * 7 + begin.elapsed()) / 8;
                 let usual = interval.unwrap_or_else(|| (start.elapsed() / GROWTH).clamp(SHORTEST, LONGEST));
-                tree.look();
+                tree.sample_rss();
                 pause = usual.saturating_sub(begin.elapsed()).max(cost * SHARE);
             }
         });
-        Observation { stop, thread }
+        SamplerThread { stop, thread }
     }
 
     /// Ends it and returns what it saw; `None` if it failed. `status` is what `wait` said of the started program.
-    pub fn stop(self, status: Option<i32>) -> Option<Tree> {
+    pub fn stop(self, status: Option<i32>) -> Option<ProcessTree> {
         let _ = self.stop.send(status); // it may have failed: join tells
         self.thread.join().ok()
     }

@@ -16,13 +16,13 @@ use rustix::termios::{LocalModes, tcgetattr, tcgetpgrp};
 use terminal_size::{Height, Width, terminal_size_of};
 
 use crate::supervise::memory_limits::Of;
-use crate::supervise::process_tree::Tree;
+use crate::supervise::process_tree::ProcessTree;
 
 /// Short runs have no line.
 const FIRST: Duration = Duration::from_secs(5);
 /// Time between two updates.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The pace is that of so many last milliseconds.
+/// The growth rate is that of the last 30 s, in milliseconds.
 const PACE: u64 = 30_000;
 /// A limit that is further away at this pace is no news.
 const FAR: f64 = 3600.0;
@@ -31,24 +31,24 @@ const LEAST_COLUMNS: u16 = 50;
 
 /// The line. When it is dropped, the terminal is as it was.
 #[derive(Debug)]
-pub struct LiveLine {
+pub struct StatusLine {
     shown: Option<Duration>,
     /// Rows and columns of the terminal whose last row we have.
     taken: Option<(u16, u16)>,
 }
 
-impl LiveLine {
+impl StatusLine {
     /// `None` if standard error is no terminal that can show it.
-    pub fn new() -> Option<LiveLine> {
+    pub fn new() -> Option<StatusLine> {
         let term = std::env::var_os("TERM").filter(|term| !term.is_empty() && term != "dumb");
-        (io::stderr().is_terminal() && term.is_some()).then_some(LiveLine {
+        (io::stderr().is_terminal() && term.is_some()).then_some(StatusLine {
             shown: None,
             taken: None,
         })
     }
 
     /// Shows what the tree's last poll has seen, if it is time for that.
-    pub fn show(&mut self, tree: &Tree, now: Duration) {
+    pub fn show(&mut self, tree: &ProcessTree, now: Duration) {
         if now < FIRST || self.shown.is_some_and(|last| now.saturating_sub(last) < PAUSE) {
             return;
         }
@@ -76,7 +76,7 @@ impl LiveLine {
     }
 }
 
-impl Drop for LiveLine {
+impl Drop for StatusLine {
     fn drop(&mut self) {
         self.give_back();
     }
@@ -103,7 +103,7 @@ fn may_draw() -> bool {
     is_foreground && takes_lines
 }
 
-fn text(tree: &Tree, now: Duration) -> String {
+fn text(tree: &ProcessTree, now: Duration) -> String {
     let (current, (peak, _)) = (tree.current(), tree.peak());
     let mut text = format!(" deadweight: {} now, {} peak", units::size(current), units::size(peak));
     let limit = tree.limit();
@@ -134,7 +134,7 @@ fn text(tree: &Tree, now: Duration) -> String {
 }
 
 /// Seconds until the limit is reached if memory goes on growing as in the last half minute.
-fn time_left(tree: &Tree, limit: u64) -> Option<f64> {
+fn time_left(tree: &ProcessTree, limit: u64) -> Option<f64> {
     let points = &tree.timeline().points;
     let newest = points.last()?;
     let begin = newest.ms.saturating_sub(PACE);

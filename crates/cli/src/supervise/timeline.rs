@@ -7,9 +7,9 @@ use deadweight_capture::timeline::{LimitChange, Mark, Point, Timeline, TimelineP
 
 use crate::supervise::memory_limits::Limit;
 
-/// Changes below one part in so many are not recorded at once.
+/// Changes below 0.2 % are not recorded at once.
 const SMALL_PART: u64 = 500;
-/// Nor are changes below this.
+/// Nor are changes below this, bytes.
 const SMALL: u64 = 64 << 10;
 /// But at least so often there is a point, milliseconds.
 const LONGEST_GAP: u64 = 1000;

@@ -17,7 +17,7 @@ pub const NOW_AND_THEN: Duration = Duration::from_millis(500);
 
 /// A process of the run.
 #[derive(Debug)]
-pub struct Watched {
+pub struct TrackedProcess {
     /// What the manifest keeps of it.
     pub seen: SeenProcess,
     /// Whether its program looked like Python when it was last looked at.
@@ -38,10 +38,10 @@ pub struct Watched {
     wait_status: Option<i32>,
 }
 
-impl Watched {
+impl TrackedProcess {
     /// A process that was just found.
-    pub fn new(pid: u32, stat: &Stat, group: PathBuf, handle: bool, now: Duration) -> Watched {
-        let mut watched = Watched {
+    pub fn new(pid: u32, stat: &Stat, group: PathBuf, handle: bool, now: Duration) -> TrackedProcess {
+        let mut tracked = TrackedProcess {
             seen: SeenProcess {
                 pid,
                 parent: stat.parent,
@@ -60,11 +60,11 @@ impl Watched {
             handle: handle.then(|| Handle::of(pid, stat.started_ticks)).flatten(),
             wait_status: None,
         };
-        watched.refresh(now);
-        watched
+        tracked.refresh(now);
+        tracked
     }
 
-    /// Looks at it. Returns whether it has ended, as far as that can be seen while its id is taken.
+    /// Reads its state. Returns whether it has ended, as far as that can be seen while its id is taken.
     pub fn refresh(&mut self, now: Duration) -> bool {
         let pid = self.seen.pid;
         self.shares = None;
