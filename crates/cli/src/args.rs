@@ -1,4 +1,4 @@
-//! The command line as it is written: nothing here looks at the system. [`crate::launch::plan`] does.
+//! The command line as it is written: nothing here looks at the system. `launch::plan` does.
 
 mod check;
 mod diff;
