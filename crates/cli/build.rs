@@ -1,4 +1,4 @@
-//! Builds the agent, so that its bytes can be embedded, and lists the pages about findings for `src/explain.rs`.
+//! Builds the agent, so that its bytes can be embedded, and lists the pages about findings for `src/commands/explain.rs`.
 //!
 //! The agent is no dependency of this crate: a linked agent would replace the malloc of `deadweight` itself.
 //! It is built by a cargo of its own, with its own profile and features, in a folder of its own (so that the two

@@ -1,4 +1,4 @@
-//! The command line as it is written: nothing here looks at the system. [`crate::plan`] does.
+//! The command line as it is written: nothing here looks at the system. `launch::plan` does.
 
 mod check;
 mod diff;
@@ -15,7 +15,7 @@ use deadweight_report::units;
 
 pub use self::check::{BaselineArgs, CheckArgs, CheckFormat};
 pub use self::diff::{DiffArgs, DiffFormat};
-pub use self::heap::{HeapArgs, HeapFormat};
+pub use self::heap::{At, HeapArgs, HeapFormat, Place};
 
 /// Finds out why a Python program needs so much memory, and proves the fix.
 #[derive(Parser, Debug)]

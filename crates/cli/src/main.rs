@@ -2,51 +2,20 @@
 //!
 //! The exit status of `run` is the program's own; errors of `deadweight` itself end with status 2.
 
-mod account;
-mod agent;
 mod args;
-mod baseline;
-mod cgroup;
-mod check;
-mod diagnosis;
-mod diff;
-mod elf;
-mod explain;
-mod fold;
-mod heap;
-mod heaps;
-mod inherited;
-mod kmsg;
+mod commands;
 mod launch;
-mod limits;
-mod live;
-mod loaded;
-mod look;
-mod looks;
-mod observe;
-mod on_demand;
-mod output;
-mod pidfd;
-mod plan;
-mod process;
-mod python;
-mod recorded;
-mod report;
-mod room;
-mod run;
-mod smaps;
-mod snapshots;
+mod linux;
+mod load;
+mod snapshot;
 mod supervise;
-mod terminal;
-mod timeline;
-mod tree;
-mod verdict;
-mod watch;
-mod watched;
+mod ui;
 
 use std::process::ExitCode;
 
 use args::{Cli, Verb};
+use commands::{baseline, check, diff, explain, heap, report, run, watch};
+use supervise::signals;
 
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
@@ -57,9 +26,9 @@ fn main() -> ExitCode {
         }
     };
     let done = match cli.verb {
-        Verb::Run(args) => run::run(args).map(supervise::exit_code),
-        Verb::Snapshot(args) => on_demand::snapshot(&args).map(|()| 0),
-        Verb::Watch(args) => watch::watch(&args).map(|status| status.map_or(0, supervise::exit_code)),
+        Verb::Run(args) => run::run(args).map(signals::exit_code),
+        Verb::Snapshot(args) => commands::snapshot::snapshot(&args).map(|()| 0),
+        Verb::Watch(args) => watch::watch(&args).map(|status| status.map_or(0, signals::exit_code)),
         Verb::Report(args) => report::report(&args).map(|()| 0),
         Verb::Heap(args) => heap::heap(&args).map(|()| 0),
         Verb::Check(args) => check::check(&args),

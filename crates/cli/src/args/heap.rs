@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::heap::{At, Place};
-
 const NOTES: &str = "\
 Without --type, --holders, --path or --cycles: an overview. A type is named with or without its module.
 Pictures (dot, svg) show what was asked for; heapsnapshot is the whole snapshot for Chrome DevTools and MemLab.";
@@ -71,6 +69,26 @@ pub enum HeapFormat {
     Svg,
     /// The whole graph for Chrome DevTools and MemLab
     Heapsnapshot,
+}
+
+/// Which snapshot is meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum At {
+    /// The last one before the peak, or else the first one.
+    Peak,
+    /// The last one.
+    End,
+    /// The one with this number.
+    Number(u32),
+}
+
+/// What `--path` leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// An object at an address.
+    Address(u64),
+    /// An object with this number in DevTools.
+    Number(u64),
 }
 
 fn parse_at(text: &str) -> Result<At, String> {
