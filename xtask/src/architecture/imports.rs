@@ -39,11 +39,15 @@ pub fn of_sources(files: &[(String, String)]) -> Fallible<Imports> {
     let mut modules = HashMap::new();
     let mut reexports = HashMap::new();
     let mut named = Vec::new();
+    let mut test_only: Vec<ModulePath> = Vec::new();
     for (name, text) in files {
         let module = module_path(name);
         let parsed = syn::parse_file(text).map_err(|error| format!("{name}: {error}"))?;
         let mut paths = Paths::default();
         paths.visit_file(&parsed);
+        for name in paths.test_modules {
+            test_only.push([module.as_slice(), &[name]].concat());
+        }
         for (alias, path) in paths.reexports {
             reexports.insert((module.clone(), alias), path);
         }
@@ -53,6 +57,9 @@ pub fn of_sources(files: &[(String, String)]) -> Fallible<Imports> {
     let crate_of = Crate { modules, reexports };
     let mut imports = Imports::new();
     for ((name, _), (module, paths)) in files.iter().zip(named) {
+        if test_only.iter().any(|of_tests| module.starts_with(of_tests)) {
+            continue;
+        }
         let found = paths.iter().filter_map(|path| crate_of.file_of(&module, path));
         imports.insert(name.clone(), found.filter(|other| other != name).collect());
     }
@@ -134,6 +141,10 @@ impl Crate {
 struct Paths {
     named: Vec<Vec<String>>,
     reexports: Vec<(String, Vec<String>)>,
+    /// Modules of their own files that are for tests only.
+    test_modules: Vec<String>,
+    /// How many modules, written out in the file itself, surround what is visited.
+    depth: usize,
 }
 
 impl Paths {
@@ -186,9 +197,22 @@ impl Paths {
 
     fn take(&mut self, path: &mut Vec<String>) {
         if path.len() > 1 {
-            self.named.push(std::mem::take(path));
+            let path = self.of_file(std::mem::take(path));
+            self.named.push(path);
         }
         path.clear();
+    }
+
+    /// A path as it would be written outside of the modules in the file.
+    fn of_file(&self, mut path: Vec<String>) -> Vec<String> {
+        let up = path.iter().take(self.depth).take_while(|name| *name == "super").count();
+        if up > 0 {
+            path.drain(..up);
+            if path.first().is_none_or(|name| name != "super") {
+                path.insert(0, "self".to_owned());
+            }
+        }
+        path
     }
 }
 
@@ -196,9 +220,10 @@ fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("test")
             || attribute.path().is_ident("cfg")
-                && attribute
-                    .parse_args::<syn::Ident>()
-                    .is_ok_and(|condition| condition == "test")
+                && attribute.parse_args::<TokenStream>().is_ok_and(|condition| {
+                    let condition = condition.to_string();
+                    condition == "test" || condition.starts_with("all (test")
+                })
     })
 }
 
@@ -219,6 +244,8 @@ impl<'ast> Visit<'ast> for Paths {
     fn visit_item(&mut self, item: &'ast syn::Item) {
         if !is_for_tests(attributes_of(item)) {
             visit::visit_item(self, item);
+        } else if let syn::Item::Mod(module) = item {
+            self.test_modules.push(module.ident.to_string());
         }
     }
 
@@ -228,11 +255,20 @@ impl<'ast> Visit<'ast> for Paths {
         }
     }
 
+    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
+        self.depth += 1;
+        visit::visit_item_mod(self, module);
+        self.depth -= 1;
+    }
+
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         let mut found = Vec::new();
         Self::of_use(&item.tree, &[], &mut found);
         if matches!(item.vis, syn::Visibility::Inherited) {
-            self.named.extend(found.into_iter().map(|(_, path)| path));
+            for (_, path) in found {
+                let path = self.of_file(path);
+                self.named.push(path);
+            }
         } else {
             self.reexports.extend(found);
         }
@@ -279,6 +315,16 @@ mod tests {
             imports(&files),
             ["a.rs -> b.rs", "a.rs -> b/inner.rs", "b/inner.rs -> b.rs"]
         );
+    }
+
+    #[test]
+    fn super_in_a_module_of_the_file_is_the_file() {
+        let files = [
+            ("lib.rs", "mod a; mod b;"),
+            ("a.rs", "fn f() {} mod inner { use super::f; use super::super::b::g; }"),
+            ("b.rs", "fn g() {}"),
+        ];
+        assert_eq!(imports(&files), ["a.rs -> b.rs"]);
     }
 
     #[test]

@@ -1,39 +1,17 @@
 //! `deadweight diff`: two captures, or two commands, side by side.
 
 mod runs;
+mod side;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use deadweight_report::diff::{Diff, Input, compare, flamegraph, json, markdown};
+use deadweight_report::diff::{Diff, compare, flamegraph, json, markdown};
 use deadweight_report::text;
 
+use self::side::Side;
 use crate::args::{DiffArgs, DiffFormat};
-use crate::load::capture::RunData;
 use crate::ui::output_file::write_out;
-
-/// One side: what the user calls it, and its captures.
-struct Side {
-    name: String,
-    captures: Vec<RunData>,
-}
-
-impl Side {
-    fn open(name: String, folders: &[PathBuf]) -> Result<Side> {
-        let captures: Result<Vec<RunData>> = folders.iter().map(|folder| RunData::open(folder)).collect();
-        Ok(Side {
-            name,
-            captures: captures?,
-        })
-    }
-
-    fn input(&self) -> Input<'_> {
-        Input {
-            name: self.name.clone(),
-            runs: self.captures.iter().map(RunData::recorded).collect(),
-        }
-    }
-}
 
 /// Compares, and writes the view.
 ///

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use deadweight_report::units;
 use tempfile::TempDir;
 
-use super::Side;
+use super::side::Side;
 use crate::args::DiffArgs;
 
 /// How often each command runs unless something else is asked for.
