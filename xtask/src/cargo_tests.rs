@@ -33,15 +33,6 @@ pub fn of_agent() -> Fallible<()> {
     shell::run(cargo_test(&["-p", "deadweight-agent"]))
 }
 
-/// The models of the agent's lock and filter, in a folder of their own: `--cfg loom` is another build of everything.
-pub fn of_models() -> Fallible<()> {
-    let mut models = cargo_test(&["--release", "-p", "deadweight-agent", "--lib", "models"]);
-    models
-        .env("RUSTFLAGS", "--cfg loom")
-        .env("CARGO_TARGET_DIR", checkout::target().join("loom"));
-    shell::run(models)
-}
-
 /// The known-answer programs, with every Python here.
 pub fn of_programs() -> Fallible<()> {
     for python in some_pythons()? {

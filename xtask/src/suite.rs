@@ -73,13 +73,8 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "agent",
-        checks: "tests of the agent",
+        checks: "tests of the agent, with every interleaving of its lock and filter (loom)",
         run: |_| cargo_tests::of_agent().into(),
-    },
-    Step {
-        name: "models",
-        checks: "every interleaving of the agent's lock and filter (loom)",
-        run: |_| cargo_tests::of_models().into(),
     },
     Step {
         name: "build",

@@ -422,16 +422,17 @@ mod tests {
         let mut sampler = RssSampler::new(folder.path());
         sampler.used = expensive;
         let us = std::process::id();
-        // Memory grows for 30 s, and is polled every 50 ms.
+        // Memory grows for 30 s, and is polled every 50 ms; it is always more than what a sample finds, so one is always due.
         for poll in 1..=600u32 {
-            let (now, resident) = (Duration::from_millis(50) * poll, (u64::from(poll) * 4) << 20);
+            let (now, resident) = (Duration::from_millis(50) * poll, (8192 + u64::from(poll)) << 20);
             sampler.poll(now, resident, &[seen(us, resident)], || u64::MAX);
         }
         let samples = rss_samples::read(folder.path());
         let spent: u64 = samples.iter().map(|sample| sample.cost_micros).sum();
         let share = Duration::from_secs(30) / SHARE + ADVANCE;
         assert!(Duration::from_micros(spent) <= share, "{spent} of {share:?}");
-        assert!(samples.len() >= 2, "{}", samples.len());
+        // Of its share, the samples of maxima may use six tenths: 13 samples of 20 ms, or fewer if one was given up.
+        assert!((5..=13).contains(&samples.len()), "{}", samples.len());
         assert!(samples.iter().all(|sample| sample.total > 1 << 20));
     }
 
