@@ -39,6 +39,8 @@ impl Range {
 pub struct ProgramMemory {
     /// The readable ranges, ascending, with gaps between them.
     ranges: List<Range>,
+    /// The largest of them, in which most objects are.
+    largest: Range,
     recent: [Cell<Range>; RECENT],
 }
 
@@ -47,6 +49,7 @@ impl ProgramMemory {
     pub fn of_copy(stack: u64) -> Result<ProgramMemory, NoMemory> {
         let mut memory = ProgramMemory {
             ranges: List::new(),
+            largest: Range { start: 0, bytes: 0 },
             recent: [const { Cell::new(Range { start: 0, bytes: 0 }) }; RECENT],
         };
         let own = (stack.saturating_sub(STACK_BYTES) & !(PAGE - 1))..stack;
@@ -57,6 +60,8 @@ impl ProgramMemory {
                 outcome = outcome.and_then(|()| memory.add(start.max(own.end), end));
             }
         });
+        let largest = memory.ranges.as_slice().iter().max_by_key(|range| range.bytes);
+        memory.largest = largest.copied().unwrap_or(memory.largest);
         outcome.map(|()| memory)
     }
 
@@ -87,6 +92,12 @@ impl ProgramMemory {
     /// Whether these bytes can be read.
     #[inline(always)]
     fn has(&self, address: u64, bytes: u64) -> bool {
+        self.largest.has(address, bytes) || self.has_beside(address, bytes)
+    }
+
+    /// The same, outside of the largest range.
+    #[inline(always)]
+    fn has_beside(&self, address: u64, bytes: u64) -> bool {
         match self.recent.get((address >> RECENT_SHIFT) as usize % RECENT) {
             Some(recent) => recent.get().has(address, bytes) || self.look_up(recent, address, bytes),
             None => false,
