@@ -51,6 +51,8 @@ enum Command {
         #[arg(long)]
         print: bool,
     },
+    /// Writes the JSON Schemas in docs/schema anew, from the types that are serialized
+    Schema,
     /// Lists the Pythons that the tests run
     Pythons,
     /// Makes the Debian sid chroot with Python 3.14 and 3.15, and says where it is; with arguments, runs them in it
@@ -80,6 +82,18 @@ fn run(command: Command) -> Fallible<ExitCode> {
         Command::Check => return suite::check(),
         Command::Architecture { print: true } => architecture::print()?,
         Command::Architecture { print: false } => architecture::check()?,
+        Command::Schema => {
+            let words = [
+                "run",
+                "--quiet",
+                "--package",
+                "deadweight-report",
+                "--example",
+                "json_schema",
+                "docs/schema",
+            ];
+            shell::run(shell::cargo(&words))?;
+        }
         Command::Pythons => {
             for python in pythons::find() {
                 println!("{python}");

@@ -11,6 +11,7 @@ pub use compare::{Comparison, objection};
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{Namer, Naming, Origin};
@@ -26,15 +27,16 @@ const SMALLEST_PART: u64 = 100;
 const MOST_SITES: usize = 40;
 
 /// What a run needed.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Baseline {
     /// Name and version of this form.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: String,
     /// The program and its arguments.
     pub argv: Vec<String>,
     /// Version of its Python.
     pub python: Option<String>,
-    /// How it was recorded; `None` if it was only watched.
+    /// How it was recorded; null if it was only watched.
     pub mode: Option<Mode>,
     /// The peak.
     pub peak: Peak,
@@ -45,7 +47,7 @@ pub struct Baseline {
 }
 
 /// The peak of a baseline.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Peak {
     /// Heap of all processes.
     pub heap_bytes: Option<u64>,
@@ -56,7 +58,7 @@ pub struct Peak {
 }
 
 /// A line of the user's own, and how much of the peak came from it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct BaselineSite {
     /// From where a person knows it.
     pub file: String,
@@ -69,7 +71,7 @@ pub struct BaselineSite {
 }
 
 /// A finding.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct BaselineFinding {
     /// What.
     pub kind: FindingKind,

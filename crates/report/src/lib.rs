@@ -52,6 +52,7 @@ mod export;
 mod findings;
 pub mod heap;
 pub mod identity;
+pub mod json_schema;
 mod knowledge;
 mod make_report;
 mod model;

@@ -54,6 +54,7 @@ const CRATES: &[Layers] = &[
             ("findings", &["attribution", "build", "knowledge", "model", "words"]),
             ("heap", &["attribution", "build", "findings", "model", "words"]),
             ("identity", &["model", "words"]),
+            ("json_schema", &["baseline", "check", "diff", "heap", "model"]),
             ("knowledge", &["model"]),
             ("lib", &[]),
             (

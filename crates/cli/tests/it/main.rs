@@ -6,6 +6,7 @@ mod check;
 mod diff;
 mod heap;
 mod interpreters;
+mod json_schema;
 mod live;
 mod output;
 mod report;

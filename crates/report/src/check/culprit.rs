@@ -1,5 +1,6 @@
 //! Who it was: the lines that most of the memory came from, and what kept it alive.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::{CallNode, Finding, FindingKind, Line, Link, Report, Severity, Site};
@@ -13,7 +14,7 @@ const SMALLEST_PART: u64 = 5;
 const EXPLAINS_PART: u64 = 10;
 
 /// Who made and who holds what was too much.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, JsonSchema, Serialize)]
 pub struct Culprit {
     /// The user's own lines, the heaviest first.
     pub lines: Vec<CulpritLine>,
@@ -24,7 +25,7 @@ pub struct Culprit {
 }
 
 /// A line of the user's own.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct CulpritLine {
     /// The line.
     #[serde(flatten)]
@@ -42,7 +43,7 @@ pub struct CulpritLine {
 }
 
 /// A finding that explains it.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct CulpritFinding {
     /// Its kind.
     pub kind: FindingKind,
@@ -72,7 +73,7 @@ impl From<&Finding> for CulpritFinding {
     }
 }
 
-/// The innermost line below the user's line that most of its memory came from; `None` if that is the line itself.
+/// The innermost line below the user's line that most of its memory came from; null if that is the line itself.
 fn library(tree: &[CallNode], at: &Line) -> Option<Line> {
     let mut node = find(tree, at)?;
     while let Some(heaviest) = node.children.first() {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::culprit::Culprit;
@@ -10,7 +11,7 @@ use super::culprit::Culprit;
 pub const SCHEMA: &str = "deadweight.check/1";
 
 /// Whether something holds. Of several verdicts the last of these decides.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It does.
@@ -22,9 +23,10 @@ pub enum Verdict {
 }
 
 /// What was found about all captures.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Check {
     /// Name and version of this form.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: &'static str,
     /// Of all captures.
     pub verdict: Verdict,
@@ -44,7 +46,7 @@ impl Check {
 }
 
 /// What was found about one capture.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Checked {
     /// The capture as it was named.
     pub capture: String,
@@ -63,7 +65,7 @@ pub struct Checked {
 }
 
 /// What is asked of a capture.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// `--max-peak`.
@@ -81,7 +83,7 @@ pub enum Rule {
 }
 
 /// The verdict on one thing that was asked of one capture.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Judgement {
     /// What.
     pub rule: Rule,

@@ -2,6 +2,7 @@
 //! (docs/diff-json.md): sizes are bytes, times are seconds, a missing fact is null.
 
 use deadweight_analysis::manifest::Exit;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::{FindingKind, Line, Link, Mode, Severity};
@@ -10,9 +11,10 @@ use crate::model::{FindingKind, Line, Link, Mode, Severity};
 pub const SCHEMA: &str = "deadweight.diff/1";
 
 /// Two captures, or two rows of captures, side by side.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Diff {
     /// Name and version of the contract.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: &'static str,
     /// What is compared.
     pub before: Side,
@@ -37,7 +39,7 @@ pub struct Diff {
 }
 
 /// One side of the comparison.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Side {
     /// What the caller calls it: the capture's folder, or the command.
     pub name: String,
@@ -47,9 +49,9 @@ pub struct Side {
     pub argv: Vec<String>,
     /// Version of its Python.
     pub python: Option<String>,
-    /// How it was recorded; `None` if it was only watched.
+    /// How it was recorded; null if it was only watched.
     pub mode: Option<Mode>,
-    /// Mean distance of two samples; `None` in an exact run.
+    /// Mean distance of two samples; null in an exact run.
     pub sampling_interval_bytes: Option<u64>,
     /// Start of the first run in UTC, as RFC 3339 has it.
     pub started: Option<String>,
@@ -66,7 +68,7 @@ pub struct Side {
 }
 
 /// What is said of a change.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trend {
     /// More than before, by more than chance explains.
@@ -80,7 +82,7 @@ pub enum Trend {
 }
 
 /// An amount before and after.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Figure {
     /// Before; the median of several runs.
     pub before_bytes: Option<u64>,
@@ -88,7 +90,7 @@ pub struct Figure {
     pub after_bytes: Option<u64>,
     /// After less before.
     pub change_bytes: Option<i64>,
-    /// The change as a part of before; `None` where there was nothing before.
+    /// The change as a part of before; null where there was nothing before.
     pub change_ratio: Option<f64>,
     /// Standard error of the change that comes from sampling; 0 where every block was recorded.
     pub error_bytes: Option<u64>,
@@ -117,7 +119,7 @@ impl Figure {
 }
 
 /// The runs as wholes.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Totals {
     /// Highest heap of all processes together.
     pub peak_heap: Figure,
@@ -151,9 +153,9 @@ impl Totals {
 }
 
 /// A line before and after.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct SiteChange {
-    /// The line before; `None` if nothing came from it.
+    /// The line before; null if nothing came from it.
     pub before: Option<Line>,
     /// The line after.
     pub after: Option<Line>,
@@ -171,7 +173,7 @@ pub struct SiteChange {
 }
 
 /// A call path before and after. Paths are the same if the functions are; the lines are those of the heaviest one.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct PathChange {
     /// The calls, innermost first; after, or else before.
     pub frames: Vec<Line>,
@@ -181,7 +183,7 @@ pub struct PathChange {
 }
 
 /// Objects of a type before and after.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct TypeChange {
     /// The type.
     #[serde(rename = "type")]
@@ -189,14 +191,14 @@ pub struct TypeChange {
     /// What would go with all of them.
     #[serde(flatten)]
     pub figure: Figure,
-    /// How many before; `None` if it is not among the types that kept most.
+    /// How many before; null if it is not among the types that kept most.
     pub before_objects: Option<u64>,
     /// How many after.
     pub after_objects: Option<u64>,
 }
 
 /// Whether a finding is in both.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Only after.
@@ -208,7 +210,7 @@ pub enum Standing {
 }
 
 /// A finding before and after.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct FindingChange {
     /// Names it in every run of the program, 16 hexadecimal digits.
     pub fingerprint: String,
@@ -239,7 +241,7 @@ pub struct FindingChange {
 }
 
 /// How much was compared, and how strictly.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Rigour {
     /// Lines of the user that were compared.
     pub user_sites: usize,

@@ -1,6 +1,7 @@
 //! What a view of a heap snapshot may know: plain data in its final order. Serialized, it is `deadweight.heap/1`:
 //! sizes are bytes, times are seconds, a missing fact is null, and only what was asked for is there.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::{Link, Site};
@@ -9,9 +10,10 @@ use crate::model::{Link, Site};
 pub const SCHEMA: &str = "deadweight.heap/1";
 
 /// What was asked of a heap snapshot.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct HeapReport {
     /// Name and version of the contract.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: &'static str,
     /// The snapshot.
     pub snapshot: SnapshotRow,
@@ -44,7 +46,7 @@ pub struct HeapReport {
 }
 
 /// The snapshot.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct SnapshotRow {
     /// Whose heap it is.
     pub pid: u32,
@@ -71,7 +73,7 @@ pub struct SnapshotRow {
 }
 
 /// An amount of memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, JsonSchema, Serialize)]
 pub struct Memory {
     /// Python objects; 0 where they are not counted.
     pub objects: u64,
@@ -98,7 +100,7 @@ impl From<deadweight_heap::Amount> for Memory {
 pub type Step = Link;
 
 /// The objects of one type.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct TypeRow {
     /// The type.
     #[serde(rename = "type")]
@@ -114,7 +116,7 @@ pub struct TypeRow {
 }
 
 /// Something that holds much memory.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct HolderRow {
     /// As the program would write it.
     pub expression: String,
@@ -134,7 +136,7 @@ pub struct HolderRow {
 }
 
 /// Where memory is that hangs off something.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct TailRow {
     /// Which step of a cycle it hangs off; 0 for a type or an object.
     pub step: usize,
@@ -148,7 +150,7 @@ pub struct TailRow {
 }
 
 /// An instance of a cycle.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct Instance {
     /// The address of the object that the cycle begins at, as `0x…`.
     pub address: Option<String>,
@@ -157,7 +159,7 @@ pub struct Instance {
 }
 
 /// Unreachable objects that the same kind of cycle keeps.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct CycleRow {
     /// The same in every run, 16 hexadecimal digits.
     pub fingerprint: String,
@@ -196,7 +198,7 @@ pub struct CycleRow {
 }
 
 /// Objects reached in the same way.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct Held {
     /// From the root, or from the cycle that keeps them; the objects are not among the steps.
     pub path: Vec<Step>,
@@ -207,7 +209,7 @@ pub struct Held {
 }
 
 /// References to objects of a type.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct Reference {
     /// Type of what refers to them.
     #[serde(rename = "type")]
@@ -219,7 +221,7 @@ pub struct Reference {
 }
 
 /// An object.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct ObjectRow {
     /// Where it is, as `0x…`.
     pub address: Option<String>,
@@ -237,7 +239,7 @@ pub struct ObjectRow {
 }
 
 /// The objects of a type.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct TypeView {
     /// The types that the name stands for.
     pub names: Vec<String>,
@@ -258,7 +260,7 @@ pub struct TypeView {
 }
 
 /// One end of a reference of an object.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct Nearby {
     /// The edge.
     pub edge: String,
@@ -270,7 +272,7 @@ pub struct Nearby {
 }
 
 /// One object.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct ObjectView {
     /// The object and the way to it.
     #[serde(flatten)]

@@ -1,12 +1,13 @@
 //! What the report says of regions: the program's own, and functions that were named.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// All enterings of the regions of one name in one process.
 ///
 /// Its own are the allocations of the threads and tasks that entered it, made inside it; only the heap is the whole
 /// process's. In a sampled run amounts are estimates with their standard error.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct RegionView {
     /// As the program calls it, or `module:function`.
     pub name: String,
@@ -41,7 +42,7 @@ pub struct RegionView {
 }
 
 /// Who says where a region begins and ends.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The program.
@@ -51,7 +52,7 @@ pub enum Source {
 }
 
 /// One entering.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct RegionSpan {
     /// Seconds since the start of the run.
     pub entered: f64,

@@ -2,6 +2,7 @@
 //! `deadweight.report/1`; fields beyond the contract are marked *extra*.
 
 use deadweight_analysis::manifest::Exit;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::regions::RegionView;
@@ -11,9 +12,10 @@ use super::timeline::TimelineView;
 pub const SCHEMA: &str = "deadweight.report/1";
 
 /// Everything that is said about a run.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Report {
     /// Name and version of the contract.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: &'static str,
     /// The run as a whole.
     pub run: Run,
@@ -30,12 +32,12 @@ pub struct Report {
     pub churn: Churn,
     /// Extra: what was live at the end.
     pub end: End,
-    /// Extra: by how much the live heap grew while the program worked; `None` if it ran too briefly to tell.
+    /// Extra: by how much the live heap grew while the program worked; null if it ran too briefly to tell.
     pub growth: Option<Growth>,
     /// Extra: what the program's regions needed; absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<RegionView>,
-    /// Extra: memory over time; see [`Report::add_timeline`].
+    /// Extra: memory over time, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<TimelineView>,
     /// Whether the supervisor lived to write down the end; no part of the JSON.
@@ -48,7 +50,7 @@ pub struct Report {
 }
 
 /// How the memory was recorded.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Sampled by bytes: amounts are unbiased estimates.
@@ -58,7 +60,7 @@ pub enum Mode {
 }
 
 /// The run as a whole.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Run {
     /// The program and its arguments as the user gave them.
     pub argv: Vec<String>,
@@ -66,7 +68,7 @@ pub struct Run {
     pub python: Option<String>,
     /// How it was recorded.
     pub mode: Mode,
-    /// Mean distance of two samples; `None` in an exact run.
+    /// Mean distance of two samples; null in an exact run.
     pub sampling_interval_bytes: Option<u64>,
     /// Start in UTC, as RFC 3339 has it.
     pub started: Option<String>,
@@ -86,7 +88,7 @@ pub struct Run {
 }
 
 /// One process, all its incarnations (before and after `exec`) together.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Process {
     /// Process id.
     pub pid: u32,
@@ -96,11 +98,11 @@ pub struct Process {
     pub argv: Vec<String>,
     /// Highest resident memory.
     pub peak_rss_bytes: Option<u64>,
-    /// Its own highest heap; `None` if it was not recorded.
+    /// Its own highest heap; null if it was not recorded.
     pub peak_heap_bytes: Option<u64>,
     /// How it ended.
     pub exit: Exit,
-    /// Extra: its heap when the tree was at its peak; `None` if it was not recorded.
+    /// Extra: its heap when the tree was at its peak; null if it was not recorded.
     pub heap_at_peak_bytes: Option<u64>,
     /// Extra: whether its allocations were recorded.
     pub recorded: bool,
@@ -135,13 +137,13 @@ impl Process {
 }
 
 /// The moment when the heaps of all processes together were at their highest.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Peak {
     /// When, seconds since the start of the run.
     pub seconds: Option<f64>,
     /// The process that had most of the heap then.
     pub pid: Option<u32>,
-    /// Heap of all processes; `None` if nothing was recorded.
+    /// Heap of all processes; null if nothing was recorded.
     pub heap_bytes: Option<u64>,
     /// Extra: standard error of `heap_bytes`; 0 in an exact run.
     pub heap_error_bytes: Option<u64>,
@@ -161,7 +163,7 @@ pub struct Peak {
 }
 
 /// What the resident memory was made of.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, JsonSchema, Serialize)]
 pub struct Ledger {
     /// Blocks of Python's own allocators.
     pub python_objects: Option<u64>,
@@ -194,7 +196,7 @@ pub struct Ledger {
 }
 
 /// Slack by allocator.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, JsonSchema, Serialize)]
 pub struct Slack {
     /// The C library's main heap.
     pub malloc_heap: u64,
@@ -205,7 +207,7 @@ pub struct Slack {
 }
 
 /// A mapped file in the ledger.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct LedgerFile {
     /// Its path, or the name of the shared memory.
     pub path: String,
@@ -216,7 +218,7 @@ pub struct LedgerFile {
 }
 
 /// A place in the source.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize)]
 pub struct Line {
     /// Path as Python knows it, or a word in angle brackets where there is no file.
     pub file: String,
@@ -227,7 +229,7 @@ pub struct Line {
 }
 
 /// Memory by a place in the source.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct Site {
     /// The place.
     #[serde(flatten)]
@@ -254,7 +256,7 @@ pub struct CallNode {
 }
 
 /// What was allocated and freed again: `allocated - live at the end`.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, JsonSchema, Serialize)]
 pub struct Churn {
     /// Bytes over the whole run.
     pub bytes: u64,
@@ -265,9 +267,9 @@ pub struct Churn {
 }
 
 /// What was live at the end. A process that ended before the run did counts with what was live at its own end.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, JsonSchema, Serialize)]
 pub struct End {
-    /// Heap of all processes; `None` if nothing was recorded.
+    /// Heap of all processes; null if nothing was recorded.
     pub heap_bytes: Option<u64>,
     /// Where it was allocated, by the innermost line.
     pub sites: Vec<Site>,
@@ -275,7 +277,7 @@ pub struct End {
 
 /// By how much the live heap of all processes grew while the program worked: from its median in the second quarter of
 /// the work to its median in the last one.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Growth {
     /// Median of the second quarter.
     pub from_bytes: u64,
@@ -299,7 +301,7 @@ impl Growth {
 }
 
 /// What is found.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// A process was killed because memory ran out.
@@ -367,7 +369,7 @@ impl std::str::FromStr for FindingKind {
 }
 
 /// How grave a finding is; the gravest sorts first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// It ended the run.
@@ -379,7 +381,7 @@ pub enum Severity {
 }
 
 /// One thing that is wrong or worth knowing.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct Finding {
     /// What.
     pub kind: FindingKind,
@@ -417,7 +419,7 @@ pub struct Finding {
 }
 
 /// One step of a chain of references.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Link {
     /// Type of the object.
     #[serde(rename = "type")]

@@ -1,9 +1,10 @@
 //! Memory over time, as the supervisor saw it from outside.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Memory over time.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, JsonSchema, Serialize)]
 pub struct TimelineView {
     /// In the order of time; of a long run, the older ones are the highest of their span.
     pub points: Vec<PointView>,
@@ -16,7 +17,7 @@ pub struct TimelineView {
 }
 
 /// Resident memory at one moment.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct PointView {
     /// Since the start of the run.
     pub seconds: f64,
@@ -29,9 +30,9 @@ pub struct PointView {
 }
 
 /// One process at one moment.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize)]
 pub struct ProcessPoint {
-    /// Number of the process in [`TimelineView::processes`], since process ids repeat.
+    /// Number of the process in the timeline's `processes`, since process ids repeat.
     pub number: u32,
     /// Resident memory.
     pub rss_bytes: u64,
@@ -44,18 +45,18 @@ pub struct ProcessPoint {
 }
 
 /// A limit.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct LimitView {
     /// From when on.
     pub seconds: f64,
-    /// `None` for no limit.
+    /// null for no limit.
     pub bytes: Option<u64>,
     /// `cgroup` or `machine`.
     pub kind: String,
 }
 
 /// Something that happened.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct MarkView {
     /// When.
     pub seconds: f64,
@@ -72,7 +73,7 @@ pub struct MarkView {
 }
 
 /// A process.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize)]
 pub struct SpanView {
     /// Counts from 0.
     pub number: u32,
@@ -82,7 +83,7 @@ pub struct SpanView {
     pub argv: Vec<String>,
     /// When it was first seen.
     pub first_seconds: f64,
-    /// When it was gone; `None` if it was not.
+    /// When it was gone; null if it was not.
     pub ended_seconds: Option<f64>,
     /// Its highest resident memory.
     pub peak_rss_bytes: u64,
