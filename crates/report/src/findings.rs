@@ -17,6 +17,7 @@ pub(crate) mod out_of_memory;
 mod resident;
 mod shape;
 mod spike;
+mod thresholds;
 
 use self::evidence::Evidence;
 use crate::knowledge::installed::Lookup;

@@ -4,6 +4,7 @@ use deadweight_analysis::LedgerSample;
 use deadweight_heap::{ProcessId, SnapshotAnswer};
 
 use crate::attribution::rows::Rows;
+use crate::findings::thresholds as limit;
 
 /// What the findings are made of.
 pub(crate) struct Evidence<'a> {
@@ -16,9 +17,6 @@ pub(crate) struct Evidence<'a> {
     /// Start of the run and its last event, nanoseconds of `CLOCK_MONOTONIC`.
     pub(crate) span_nanos: (u64, u64),
 }
-
-/// A snapshot after the peak must be so many times nearer to it than the one before it.
-const MUCH_NEARER: u64 = 8;
 
 /// Of heap snapshots of one process, in the order of time, the one that stands for the peak: its number in the list.
 ///
@@ -33,7 +31,7 @@ pub fn snapshot_of_peak(nanos: &[u64], peak_nanos: u64, bytes: impl FnMut(usize)
     let Some((before, least)) = (0..next).rev().find_map(&mut whole) else {
         return (next..nanos.len()).find_map(whole).map(|(at, _)| at);
     };
-    let most = (peak_nanos - nanos[before]) / MUCH_NEARER;
+    let most = (peak_nanos - nanos[before]) / limit::SNAPSHOT_AFTER_PEAK_TIMES_NEARER;
     let near = (next..nanos.len()).take_while(|at| nanos[*at] - peak_nanos <= most);
     let after = near.into_iter().find_map(whole).filter(|(_, bytes)| *bytes >= least);
     Some(after.map_or(before, |(at, _)| at))

@@ -1,9 +1,9 @@
 //! `peak_spike`: memory that was live at the peak and is gone after it.
 //!
 //! A line's spike is what it had live at the peak, less the least that it had at any sample after the peak and at the
-//! end. It is told from [`SPIKE_PERCENT`] of the peak on. A healthy program has spikes too: its data has to be somewhere.
+//! end. It is told from [`limit::SPIKE_LEAST_OF_PEAK`] on. A healthy program has spikes too: its data has to be somewhere.
 //! So it is only good to know, unless the table of calls (`data/calls.toml`) knows that an option of the same library
-//! avoids it, and it is at least [`AVOIDABLE_PERCENT`] of the peak.
+//! avoids it, and it is at least [`limit::SPIKE_AVOIDABLE_OF_PEAK`].
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -12,6 +12,7 @@ use deadweight_analysis::{Amount, FrameName};
 
 use crate::attribution::rows::{By, Row, Rows};
 use crate::findings::finding::finding;
+use crate::findings::thresholds::{self as limit, Share};
 use crate::knowledge::calls::{self, Call};
 use crate::knowledge::installed::Lookup;
 use crate::model::{Finding, FindingKind, Line, Report, Severity};
@@ -19,16 +20,6 @@ use crate::words::{names, units};
 
 mod copies;
 
-/// A line's memory below this share of the peak is no spike.
-const SPIKE_PERCENT: u64 = 30;
-/// Nor is it below this.
-const SPIKE_LEAST: u64 = 64 << 20;
-/// From this share on an avoidable spike should be looked at.
-const AVOIDABLE_PERCENT: u64 = 40;
-/// Spikes that no line has alone are told from this share on.
-const SPREAD_PERCENT: u64 = 50;
-/// A call that has this share of a spike contains it.
-const CONTAINS_PERCENT: u64 = 50;
 /// Of one line, and of many lines.
 const SITES: usize = 5;
 /// Lines that are told.
@@ -56,7 +47,7 @@ pub(super) fn drop_explained(findings: &mut Vec<Finding>) {
     findings.retain(|found| {
         let is_explained = |(file, line, spike): (String, Option<u32>, u64)| {
             let same = causes.iter().filter(|cause| (&cause.0, cause.1) == (&file, line));
-            same.map(|cause| cause.2).fold(0, u64::saturating_add) >= spike / 2
+            same.map(|cause| cause.2).fold(0, u64::saturating_add) >= limit::SPIKE_EXPLAINED.of(spike)
         };
         found.kind != FindingKind::PeakSpike
             || found.severity != Severity::Low
@@ -162,7 +153,7 @@ fn inside<'a>(rows: &Rows<'a>, of: &[&Row<'a>], depth: impl Fn(&Row<'a>) -> usiz
             }
         }
         let best = by_function.into_values().max_by_key(|(bytes, _)| *bytes);
-        let Some((_, frame)) = best.filter(|(bytes, _)| *bytes >= whole / 100 * CONTAINS_PERCENT) else {
+        let Some((_, frame)) = best.filter(|(bytes, _)| *bytes >= limit::SPIKE_CONTAINED_IN_CALL.of(whole)) else {
             return path;
         };
         left.retain(|(frames, _)| {
@@ -187,20 +178,25 @@ pub(crate) fn find(rows: &Rows<'_>, peak_nanos: u64, lookup: &Lookup, report: &R
     let Some(whole) = report.peak.rss_bytes.or(report.peak.heap_bytes) else {
         return Vec::new();
     };
-    let least = |percent: u64| (whole / 100).saturating_mul(percent).max(SPIKE_LEAST);
+    let least = |share: Share| share.of(whole).max(limit::SPIKE_LEAST_BYTES);
     let groups = groups(rows);
     let mut large: Vec<(&Group<'_, '_>, Course)> = groups
         .iter()
-        .filter(|group| sum(&group.rows, |row| row.amounts.peak.bytes) >= least(SPIKE_PERCENT))
+        .filter(|group| sum(&group.rows, |row| row.amounts.peak.bytes) >= least(limit::SPIKE_LEAST_OF_PEAK))
         .map(|group| (group, course(rows, &group.rows, peak_nanos)))
-        .filter(|(_, course)| course.spike >= least(SPIKE_PERCENT))
+        .filter(|(_, course)| course.spike >= least(limit::SPIKE_LEAST_OF_PEAK))
         .collect();
     large.sort_by_key(|(_, course)| Reverse(course.spike));
     large.truncate(MOST);
     if large.is_empty() {
-        return spread(rows, peak_nanos, least(SPREAD_PERCENT), report)
-            .into_iter()
-            .collect();
+        return spread(
+            rows,
+            peak_nanos,
+            least(limit::SPIKE_OF_MANY_LINES_LEAST_OF_PEAK),
+            report,
+        )
+        .into_iter()
+        .collect();
     }
     let told = large
         .iter()
@@ -226,7 +222,7 @@ fn of_line(rows: &Rows<'_>, group: &Group<'_, '_>, course: &Course, lookup: &Loo
     }
     let mut found = finding(FindingKind::PeakSpike, Severity::Low, title, Some(course.spike), report);
     let whole = report.peak.rss_bytes.or(report.peak.heap_bytes).unwrap_or(0);
-    if call.is_some_and(|call| call.avoidable) && course.spike >= whole / 100 * AVOIDABLE_PERCENT {
+    if call.is_some_and(|call| call.avoidable) && course.spike >= limit::SPIKE_AVOIDABLE_OF_PEAK.of(whole) {
         found.severity = Severity::Medium;
     }
     let of_group = |row: &Row<'_>| match row.user == group.at {

@@ -11,14 +11,8 @@ use deadweight_heap::{ProcessId, StackBytes};
 use crate::attribution::work::samples_of_work;
 use crate::findings::evidence::Evidence;
 use crate::findings::shape::{has_settled, pace, steady_growth};
+use crate::findings::thresholds as limit;
 use crate::words::units;
-
-/// What the stacks had at the peak must exceed what they had in the snapshot by one part in so many to matter.
-const MORE_PART: u64 = 10;
-/// The last part of the run, one in so many: what falls in it falls because the program ends.
-const LAST_PART: usize = 10;
-/// What has been gone for one part in so many of the run was temporary.
-const GONE_PART: usize = 4;
 
 /// What some stacks of a process had live.
 pub(super) struct Course {
@@ -58,9 +52,11 @@ pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackByt
 /// it went.
 fn end_of_growth(level: &[u64]) -> usize {
     let highest = level.iter().copied().max().unwrap_or(0);
-    let last_high = level.iter().rposition(|&level| level >= highest / 10 * 9);
+    let last_high = level
+        .iter()
+        .rposition(|&level| level >= limit::STILL_HIGH_OF_HIGHEST.of(highest));
     let end = last_high.map_or(level.len(), |at| at + 1);
-    match end >= level.len() - level.len() / LAST_PART {
+    match end >= level.len() - limit::END_OF_RUN.of_samples(level.len()) {
         true => end,
         false => level.len(),
     }
@@ -85,7 +81,8 @@ impl Course {
 
     /// Whether `bytes` of a snapshot are at least half of what the stacks had then, so that their course is its own.
     fn is_of(&self, bytes: u64, nanos: u64) -> bool {
-        self.at(nanos).is_some_and(|level| level > 0 && bytes >= level / 2)
+        self.at(nanos)
+            .is_some_and(|level| level > 0 && bytes >= limit::OWN_PART_OF_STACKS.of(level))
     }
 
     /// Whether it grew in a straight line up to the end of the program's work.
@@ -101,9 +98,9 @@ impl Course {
     /// Whether most of it was gone again long before the program's work ended.
     pub(super) fn is_gone(&self) -> bool {
         let highest = self.level.iter().copied().max().unwrap_or(0);
-        let last = self.level.len() - self.level.len() / GONE_PART;
+        let last = self.level.len() - limit::GONE_FOR_OF_RUN.of_samples(self.level.len());
         let rest = self.level.get(last..).unwrap_or_default();
-        !rest.is_empty() && rest.iter().all(|&level| level < highest / 3)
+        !rest.is_empty() && rest.iter().all(|&level| level < limit::GONE_OF_HIGHEST.of(highest))
     }
 
     /// `What was allocated for it grew by 3.20 MiB a second over 7.10 s.`
@@ -119,8 +116,8 @@ impl Course {
         let Some(then) = self.at(nanos).filter(|&then| then > 0) else {
             return as_it_was;
         };
-        let is_known = known >= bytes / 2 && self.is_of(bytes, nanos);
-        if nanos >= peak_nanos || !is_known || self.at_peak < then.saturating_add(then / MORE_PART) {
+        let is_known = known >= limit::HOLDER_KNOWN.of(bytes) && self.is_of(bytes, nanos);
+        if nanos >= peak_nanos || !is_known || self.at_peak < then.saturating_add(limit::MORE_AT_PEAK.of(then)) {
             return as_it_was;
         }
         let part = (known as f64 / then as f64).min(1.0);

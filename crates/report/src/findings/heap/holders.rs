@@ -10,17 +10,11 @@ use super::course::{self, AtPeak, Course};
 use super::{advice, garbage};
 use crate::findings::evidence::Evidence;
 use crate::findings::finding::{MOST, chain, found, has_grown, severity};
+use crate::findings::thresholds as limit;
 use crate::model::{Finding, FindingKind, Report, Severity};
 use crate::words::units;
 
-/// A holder must have been seen growing this often: two points may be chance.
-const POINTS: usize = 3;
-/// Without elements that can be counted, more often.
-const POINTS_ALONE: usize = 4;
-/// A holder of less has not grown steadily.
-const SMALLEST_STEADY: u64 = 8 << 20;
-
-/// Holders that grew in at least [`POINTS`] snapshots in a row.
+/// Holders that grew in at least three snapshots in a row.
 pub(super) fn growing(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
     let series = holders_over_time(evidence.snapshots);
     let mut found = Vec::new();
@@ -43,8 +37,8 @@ pub(super) fn growing(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> 
 fn is_steady(series: &HolderSeries<'_>, course: &Course, evidence: &Evidence<'_>) -> bool {
     let (snapshot, holder) = series.top();
     let bytes = holder.amount.bytes();
-    bytes >= SMALLEST_STEADY
-        && course::known(&holder.stacks) >= bytes / 2
+    bytes >= limit::LEAK_LEAST_BYTES
+        && course::known(&holder.stacks) >= limit::HOLDER_KNOWN.of(bytes)
         && !complete(series, evidence).any(|other| other.number > snapshot.number)
         && course.is_steady(bytes, snapshot.nanos)
 }
@@ -69,10 +63,10 @@ fn grew(series: &HolderSeries<'_>, course: Option<&Course>, evidence: &Evidence<
     };
     let larger = has_grown(first.amount.bytes(), top.amount.bytes());
     match (&first.elements, &top.elements) {
-        (Some(before), Some(after)) => points >= POINTS && larger && after.count > before.count,
+        (Some(before), Some(after)) => points >= limit::GROWN_LEAST_SNAPSHOTS && larger && after.count > before.count,
         // It became a container of many while it was watched.
-        (None, Some(_)) => points >= POINTS && larger,
-        (_, None) => points >= POINTS_ALONE && larger,
+        (None, Some(_)) => points >= limit::GROWN_LEAST_SNAPSHOTS && larger,
+        (_, None) => points >= limit::GROWN_UNCOUNTED_LEAST_SNAPSHOTS && larger,
     }
 }
 
@@ -102,11 +96,12 @@ fn has_stopped(series: &HolderSeries<'_>, evidence: &Evidence<'_>) -> bool {
     };
     let (start, end) = evidence.span_nanos;
     let rest = end.saturating_sub(top.nanos);
-    if rest < end.saturating_sub(start) / 3 || rest < top.nanos.saturating_sub(first.nanos) {
+    if rest < limit::STOPPED_LEAST_OF_RUN.of(end.saturating_sub(start)) || rest < top.nanos.saturating_sub(first.nanos)
+    {
         return false;
     }
     // A snapshot begins at some point of a rise, and what is mapped in one piece comes at once.
-    let settled = top.nanos.saturating_add(rest / 4);
+    let settled = top.nanos.saturating_add(limit::STOPPED_SETTLES_OF_REST.of(rest));
     let highest = |from: u64, to: u64| {
         let within = evidence
             .moments
@@ -115,7 +110,7 @@ fn has_stopped(series: &HolderSeries<'_>, evidence: &Evidence<'_>) -> bool {
         within.map(|moment| moment.total).max()
     };
     match (highest(start, settled), highest(settled, u64::MAX)) {
-        (Some(before), Some(after)) => after <= before.saturating_add(before / 20),
+        (Some(before), Some(after)) => after <= before.saturating_add(limit::STOPPED_RISE_OF_TOTAL.of(before)),
         _ => false,
     }
 }

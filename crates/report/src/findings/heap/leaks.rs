@@ -11,15 +11,9 @@ use super::holders::edges;
 use crate::attribution::rows::Row;
 use crate::findings::evidence::{Evidence, by_process};
 use crate::findings::finding::{MOST, chain, found, has_grown, severity};
+use crate::findings::thresholds as limit;
 use crate::model::{Finding, FindingKind, Line, Link, Report};
 use crate::words::{names, units};
-
-/// It must have been seen growing this often: two points may be chance.
-const POINTS: usize = 3;
-/// Less is what interpreter and libraries keep for themselves.
-const SMALLEST_LEAK: u64 = 8 << 20;
-/// Fewer objects are temporaries.
-const FEWEST_OBJECTS: u64 = 3;
 
 /// What grew at one place, by snapshot.
 #[derive(Clone, Debug, Default)]
@@ -51,13 +45,15 @@ impl Series {
         let rise = rise(&self.bytes);
         let first = *self.bytes.get(rise.start)?;
         let top = *self.bytes.get(rise.end.checked_sub(1)?)?;
-        let rose = rise.len() >= POINTS && has_grown(first, top) && last >= top / 10 * 9;
+        let rose = rise.len() >= limit::GROWN_LEAST_SNAPSHOTS
+            && has_grown(first, top)
+            && last >= limit::LEAK_STAYS_OF_TOP.of(top);
         let is_steady = || {
             let nanos = snapshots.last().map_or(0, |snapshot| snapshot.nanos);
             let course = course::of(evidence, process, &self.stacks);
-            last >= SMALLEST_LEAK && course.is_some_and(|course| course.is_steady(last, nanos))
+            last >= limit::LEAK_LEAST_BYTES && course.is_some_and(|course| course.is_steady(last, nanos))
         };
-        (rose || rise.len() < POINTS && is_steady()).then_some(last)
+        (rose || rise.len() < limit::GROWN_LEAST_SNAPSHOTS && is_steady()).then_some(last)
     }
 }
 
@@ -98,7 +94,7 @@ pub(super) fn native(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
         for (place, series) in series {
             let Some(grown) = series
                 .grown((process, &snapshots), evidence)
-                .filter(|grown| *grown >= SMALLEST_LEAK)
+                .filter(|grown| *grown >= limit::LEAK_LEAST_BYTES)
             else {
                 continue;
             };
@@ -107,7 +103,7 @@ pub(super) fn native(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
             stacks.dedup();
             let live = |stack: &u32| rows.get(stack).map_or(0, |row| row.amounts.end.bytes);
             let at_end = stacks.iter().map(live).fold(0, u64::saturating_add);
-            if at_end < grown / 2 {
+            if at_end < limit::LEAK_LIVE_AT_END.of(grown) {
                 continue; // freed later on
             }
             let bytes = grown.min(at_end);
@@ -179,7 +175,7 @@ pub(super) fn lost_references(evidence: &Evidence<'_>, report: &Report) -> Vec<F
             let Some(grown) = series.grown((process, &snapshots), evidence) else {
                 continue;
             };
-            if at_end < grown / 2 {
+            if at_end < limit::LEAK_LIVE_AT_END.of(grown) {
                 continue; // freed later on: up to 3.10 no snapshot sees what an expression has not stored yet
             }
             let bytes = at_peak(grown, &series.stacks, (process, &snapshots), evidence);
@@ -196,7 +192,11 @@ fn lost_objects(
     process: ProcessId,
     (evidence, report): (&Evidence<'_>, &Report),
 ) -> Option<Finding> {
-    let count = series.counts.last().copied().filter(|count| *count >= FEWEST_OBJECTS)?;
+    let count = series
+        .counts
+        .last()
+        .copied()
+        .filter(|count| *count >= limit::LOST_LEAST_OBJECTS)?;
     let title = format!(
         "{} is lost: nothing in the program refers to {}, but they are not freed, and they became more all the time.",
         units::size(bytes),
