@@ -31,13 +31,15 @@ const MOST: usize = 3;
 const SITES: usize = 5;
 
 /// The rows of one line of the user's in one process, and how they grew.
-struct Grown<'r, 'a> {
+pub(super) struct Grown<'r, 'a> {
     process: usize,
     at: FrameName<'a>,
     rows: Vec<&'r Row<'a>>,
     trend: Trend,
     /// At the last sample.
     last: u64,
+    /// Allocated in all, freed since or not.
+    allocated: u64,
     /// Seconds from one sample to the next.
     width: f64,
     samples: usize,
@@ -53,8 +55,9 @@ impl Grown<'_, '_> {
     }
 }
 
-/// Lines that grew steadily as long as the program worked, the largest first.
-fn grown<'r, 'a>(rows: &'r Rows<'a>, least: u64) -> Vec<Grown<'r, 'a>> {
+/// Lines that grew steadily as long as the program worked, the largest first. No finding is about less than a leak.
+pub(super) fn grown<'r, 'a>(rows: &'r Rows<'a>) -> Vec<Grown<'r, 'a>> {
+    let least = limit::LEAK_LEAST_BYTES;
     let mut by_line: BTreeMap<(usize, &str, u32, &str), Vec<&'r Row<'a>>> = BTreeMap::new();
     for row in rows.list.iter().filter(|row| is_code(row.user.file)) {
         let at = row.user;
@@ -65,11 +68,11 @@ fn grown<'r, 'a>(rows: &'r Rows<'a>, least: u64) -> Vec<Grown<'r, 'a>> {
     }
     let mut all = Vec::new();
     for ((process, ..), group) in by_line {
-        let most: u64 = group
+        let allocated: u64 = group
             .iter()
             .map(|row| row.amounts.allocated.bytes)
             .fold(0, u64::saturating_add);
-        if most < least {
+        if allocated < least {
             continue;
         }
         let answer = rows.process(process);
@@ -86,6 +89,7 @@ fn grown<'r, 'a>(rows: &'r Rows<'a>, least: u64) -> Vec<Grown<'r, 'a>> {
                 at: first.user,
                 trend,
                 last,
+                allocated,
                 width: history.width_nanos as f64 / 1e9,
                 samples: level.len(),
                 rows: group,
@@ -102,10 +106,10 @@ fn is_code(file: &str) -> bool {
 }
 
 /// What grew and was never freed.
-pub(crate) fn lost(evidence: &Evidence<'_>, known: &[Finding], report: &Report) -> Vec<Finding> {
+pub(super) fn lost(all: &[Grown<'_, '_>], evidence: &Evidence<'_>, known: &[Finding], report: &Report) -> Vec<Finding> {
     let rows = evidence.rows;
     let mut found = Vec::new();
-    for grown in &grown(rows, limit::LEAK_LEAST_BYTES) {
+    for grown in all {
         let left = grown
             .rows
             .iter()
@@ -197,7 +201,12 @@ fn lost_at(grown: &Grown<'_, '_>, left: u64, evidence: &Evidence<'_>, report: &R
 }
 
 /// What grew steadily and was not freed, in processes whose end tells nothing about it.
-pub(crate) fn steady(evidence: &Evidence<'_>, known: &[Finding], report: &Report) -> Vec<Finding> {
+pub(super) fn steady(
+    all: &[Grown<'_, '_>],
+    evidence: &Evidence<'_>,
+    known: &[Finding],
+    report: &Report,
+) -> Vec<Finding> {
     let rows = evidence.rows;
     let Some(whole) = report.peak.rss_bytes.or(report.peak.heap_bytes) else {
         return Vec::new();
@@ -210,7 +219,7 @@ pub(crate) fn steady(evidence: &Evidence<'_>, known: &[Finding], report: &Report
         .iter()
         .any(|found| found.kind == FindingKind::OutOfMemory);
     let mut found = Vec::new();
-    for grown in &grown(rows, least) {
+    for grown in all.iter().filter(|grown| grown.allocated.min(grown.last) >= least) {
         let answer = rows.process(grown.process);
         let watched = evidence.snapshots.iter().any(|snapshot| snapshot.process == answer.id);
         let stays = grown

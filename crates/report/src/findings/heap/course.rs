@@ -4,13 +4,14 @@
 //! held in a snapshot is a part of what its stacks had live then. If they had more at the peak, so had the container,
 //! as far as its part stayed the same; and if they grew in a straight line, so did the container.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use deadweight_heap::{ProcessId, StackBytes};
 
 use crate::attribution::work::samples_of_work;
 use crate::findings::evidence::Evidence;
-use crate::findings::shape::{has_settled, pace, steady_growth};
+use crate::findings::shape::{Line, has_settled, pace, steady_growth};
 use crate::findings::thresholds as limit;
 use crate::words::units;
 
@@ -23,6 +24,8 @@ pub(super) struct Course {
     nanos: Vec<u64>,
     width_seconds: f64,
     at_peak: u64,
+    /// See [`Course::growth`].
+    growth: OnceCell<Option<Line>>,
 }
 
 /// The course of what these stacks allocated; `None` of a process without events.
@@ -45,6 +48,7 @@ pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackByt
         allocated: history.allocated(),
         width_seconds: history.width_nanos as f64 / 1e9,
         at_peak: of_stacks.map(|row| row.amounts.peak.bytes).fold(0, u64::saturating_add),
+        growth: OnceCell::new(),
     })
 }
 
@@ -70,6 +74,12 @@ pub(super) struct AtPeak {
 }
 
 impl Course {
+    /// Its steady growth, judged once.
+    fn growth(&self) -> Option<&Line> {
+        let growth = || steady_growth(&self.level, &self.allocated);
+        self.growth.get_or_init(growth).as_ref()
+    }
+
     fn at(&self, nanos: u64) -> Option<u64> {
         let after = self.nanos.partition_point(|&sample| sample <= nanos);
         // A sample may be far from the snapshot: the nearer one of the two.
@@ -87,7 +97,7 @@ impl Course {
 
     /// Whether it grew in a straight line up to the end of the program's work.
     pub(super) fn is_steady(&self, bytes: u64, nanos: u64) -> bool {
-        steady_growth(&self.level, &self.allocated).is_some() && self.is_of(bytes, nanos)
+        self.growth().is_some() && self.is_of(bytes, nanos)
     }
 
     /// Whether it had ceased to grow long before the program's work ended.
@@ -105,8 +115,8 @@ impl Course {
 
     /// `What was allocated for it grew by 3.20 MiB a second over 7.10 s.`
     pub(super) fn pace(&self) -> Option<String> {
-        let line = steady_growth(&self.level, &self.allocated)?;
-        let pace = pace(&line, self.width_seconds, self.level.len());
+        let line = self.growth()?;
+        let pace = pace(line, self.width_seconds, self.level.len());
         Some(format!("What was allocated for it grew steadily, {pace}."))
     }
 

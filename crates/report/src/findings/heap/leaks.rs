@@ -1,11 +1,12 @@
 //! Memory that grows and that no Python object has: lost references and lost native blocks.
 
+use std::cell::LazyCell;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use deadweight_heap::{Allocator, ProcessId, SnapshotAnswer, StackBytes, StackId, Step, rise, short_type};
 
-use super::course;
+use super::course::{self, Course};
 use super::garbage;
 use super::holders::edges;
 use crate::attribution::rows::Row;
@@ -40,7 +41,7 @@ impl Series {
 
     /// Bytes in the last of these snapshots, if they grew and are still there. With few snapshots the events tell whether
     /// it grew all the time.
-    fn grown(&self, (process, snapshots): (ProcessId, &[&SnapshotAnswer]), evidence: &Evidence<'_>) -> Option<u64> {
+    fn grown<'c>(&self, snapshots: &[&SnapshotAnswer], course: impl Fn() -> Option<&'c Course>) -> Option<u64> {
         let last = *self.bytes.get(snapshots.len().checked_sub(1)?)?;
         let rise = rise(&self.bytes);
         let first = *self.bytes.get(rise.start)?;
@@ -50,8 +51,7 @@ impl Series {
             && last >= limit::LEAK_STAYS_OF_TOP.of(top);
         let is_steady = || {
             let nanos = snapshots.last().map_or(0, |snapshot| snapshot.nanos);
-            let course = course::of(evidence, process, &self.stacks);
-            last >= limit::LEAK_LEAST_BYTES && course.is_some_and(|course| course.is_steady(last, nanos))
+            last >= limit::LEAK_LEAST_BYTES && course().is_some_and(|course| course.is_steady(last, nanos))
         };
         (rose || rise.len() < limit::GROWN_LEAST_SNAPSHOTS && is_steady()).then_some(last)
     }
@@ -92,8 +92,9 @@ pub(super) fn native(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
             }
         }
         for (place, series) in series {
+            let course = LazyCell::new(|| course::of(evidence, process, &series.stacks));
             let Some(grown) = series
-                .grown((process, &snapshots), evidence)
+                .grown(&snapshots, || course.as_ref())
                 .filter(|grown| *grown >= limit::LEAK_LEAST_BYTES)
             else {
                 continue;
@@ -107,7 +108,7 @@ pub(super) fn native(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
                 continue; // freed later on
             }
             let bytes = grown.min(at_end);
-            let bytes = at_peak(bytes, &series.stacks, (process, &snapshots), evidence);
+            let bytes = at_peak(bytes, &series.stacks, &snapshots, course.as_ref(), evidence);
             all.extend(lost_blocks(place, &series, bytes, process, (evidence, report)));
         }
     }
@@ -118,12 +119,12 @@ pub(super) fn native(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
 fn at_peak(
     bytes: u64,
     stacks: &[StackBytes],
-    (process, snapshots): (ProcessId, &[&SnapshotAnswer]),
+    snapshots: &[&SnapshotAnswer],
+    course: Option<&Course>,
     evidence: &Evidence<'_>,
 ) -> u64 {
     let nanos = snapshots.last().map_or(0, |snapshot| snapshot.nanos);
-    let course = course::of(evidence, process, stacks);
-    course::at_peak(course.as_ref(), (bytes, stacks), nanos, evidence).bytes
+    course::at_peak(course, (bytes, stacks), nanos, evidence).bytes
 }
 
 fn lost_blocks(
@@ -172,13 +173,14 @@ pub(super) fn lost_references(evidence: &Evidence<'_>, report: &Report) -> Vec<F
             }
         }
         for ((type_name, _), series) in series {
-            let Some(grown) = series.grown((process, &snapshots), evidence) else {
+            let course = LazyCell::new(|| course::of(evidence, process, &series.stacks));
+            let Some(grown) = series.grown(&snapshots, || course.as_ref()) else {
                 continue;
             };
             if at_end < limit::LEAK_LIVE_AT_END.of(grown) {
                 continue; // freed later on: up to 3.10 no snapshot sees what an expression has not stored yet
             }
-            let bytes = at_peak(grown, &series.stacks, (process, &snapshots), evidence);
+            let bytes = at_peak(grown, &series.stacks, &snapshots, course.as_ref(), evidence);
             all.extend(lost_objects(type_name, &series, bytes, process, (evidence, report)));
         }
     }
