@@ -2,7 +2,7 @@
 //!
 //! - `allocator_slack`: freed memory that an allocator kept for 10 % of the run and for at least 0.5 s, and that was not
 //!   needed again. What is free for a moment, or only when everything ends, is the way of all programs. Low;
-//!   medium if it is half of the peak, large, and was kept for a third of the run.
+//!   medium if it is at least 50 % of the peak and 256 MiB, and was kept for 33 % of the run.
 //! - `file_mapping`, low: pages of mapped files or shared memory, programs and libraries apart, are at least
 //!   30 % of the peak.
 //! - `child_process`: see [`children`].
@@ -40,15 +40,15 @@ pub(super) fn drop_explained(findings: &mut Vec<Finding>) {
     });
 }
 
-/// Slack that was there all the time from one moment to another.
+/// Slack of which at least 90 % was there at every moment from `from` to `to`, in nanoseconds of `CLOCK_MONOTONIC`.
 struct Kept<'a> {
     resident: &'a Resident,
     from: u64,
     to: u64,
 }
 
-/// The most slack that was kept for so long and not needed again: a program that fills the same memory once more later
-/// would need it anyway.
+/// The most slack that was kept for at least `least_nanos` nanoseconds and not needed again: a program that fills the
+/// same memory once more later would need it anyway.
 fn most_kept<'a>(moments: &[&'a LedgerSample], least_nanos: u64) -> Option<Kept<'a>> {
     let mut best: Option<(&'a Resident, usize)> = None;
     for (first, begin) in moments.iter().enumerate() {

@@ -1,7 +1,8 @@
 //! How an amount went over time: whether it grew, and how.
 //!
-//! The input is a row of samples at equal distances. Everything is judged relative to the highest sample, so that it
-//! holds for any size; noise of sampling is why nothing asks for strict monotony.
+//! The input is a row of samples at equal distances of time, in bytes. Each is compared with the highest one, so that the
+//! same rules hold for any size. Sampling is noisy, so no rule asks that every sample be higher than the one before.
+//! The numbers are in [`thresholds`](super::thresholds).
 
 use crate::findings::thresholds as limit;
 use crate::words::units;
@@ -11,11 +12,12 @@ use crate::words::units;
 pub(crate) enum Shape {
     /// It did not grow to speak of, or rose and fell without a trend.
     Level,
-    /// It came in one or two steps: an import, a table built once, data loaded once.
+    /// More than 34 % of it came between two samples: an import, a table built once, data loaded once.
     OneOff,
     /// It grew, and then stayed: a cache or a pool that is full.
     Bounded,
-    /// It fell back deeply again and again: a buffer that is emptied, garbage that is collected.
+    /// It fell by at least 33 % of the highest sample and rose by as much again: a buffer that is emptied, garbage that is
+    /// collected.
     Sawtooth,
     /// It grew at a steady pace until the last sample.
     Linear(Line),
@@ -54,7 +56,8 @@ pub(crate) fn steady_growth(samples: &[u64], allocated: &[u64]) -> Option<Line> 
     }
 }
 
-/// Whether it grew to the end, be it ever more slowly.
+/// Whether it grew to the end, if only slowly: by 5 % of all growth in the last third of the time, and by 1.7 % in the last
+/// sixth.
 fn goes_on(samples: &[u64]) -> bool {
     let (_, grown) = begun(samples);
     let (Some(&first), Some(&last)) = (grown.first(), grown.last()) else {
@@ -90,7 +93,7 @@ fn by_work(samples: &[u64], allocated: &[u64]) -> Vec<u64> {
     (0..=steps).map(level).collect()
 }
 
-/// What came before it began is no part of its shape: where that is, and the rest.
+/// The sample at which it began, the first above 5 % of the highest one, and the samples from there on.
 fn begun(samples: &[u64]) -> (usize, &[u64]) {
     let highest = samples.iter().copied().max().unwrap_or(0);
     let from = samples
@@ -164,7 +167,7 @@ pub(crate) fn has_settled(samples: &[u64]) -> bool {
         && highest.saturating_sub(reached) < limit::SETTLED_ADDS_OF_GROWTH.of(growth)
 }
 
-/// How often it fell deeply and rose again.
+/// How often it fell by at least 33 % of the highest sample and rose by as much again.
 fn count_dips(samples: &[u64], highest: u64) -> usize {
     let least = limit::DIP_OF_HIGHEST.of(highest);
     let (mut top, mut bottom, mut falling, mut count) = (0u64, u64::MAX, false, 0);
@@ -202,7 +205,7 @@ fn line(samples: &[u64]) -> (f64, f64) {
     (together / time, together * together / (time * level))
 }
 
-/// `by 43.0 MiB a second over 16.2 s`, of so many samples that are `width` seconds apart.
+/// `by 43.0 MiB a second over 16.2 s`, of a number of samples that are `width` seconds apart.
 pub(crate) fn pace(trend: &Line, width: f64, samples: usize) -> String {
     let a_second = (trend.per_sample / width).max(0.0) as u64;
     let seconds = units::duration(samples.saturating_sub(trend.from) as f64 * width);

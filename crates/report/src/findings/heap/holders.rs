@@ -6,7 +6,7 @@
 
 use deadweight_heap::{Holder, HolderSeries, SnapshotAnswer, Step, holders_over_time, short_type};
 
-use super::course::{self, AtPeak, Course};
+use super::history::{self, AllocationHistory, AtPeak};
 use super::{advice, garbage};
 use crate::findings::evidence::Evidence;
 use crate::findings::finding::{MOST, chain, found, has_grown, severity};
@@ -20,10 +20,10 @@ pub(super) fn growing(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> 
     let mut found = Vec::new();
     // What only native code holds at that moment is on its way somewhere.
     for series in series.iter().filter(|series| series.top().1.rooted) {
-        let course = course::of(evidence, series.process, &series.top().1.stacks);
-        let steady = course.as_ref().filter(|course| is_steady(series, course, evidence));
-        if grew(series, course.as_ref(), evidence) || steady.is_some() {
-            found.extend(finding_of(series, course.as_ref(), evidence, report));
+        let history = history::of(evidence, series.process, &series.top().1.stacks);
+        let steady = history.as_ref().filter(|history| is_steady(series, history, evidence));
+        if grew(series, history.as_ref(), evidence) || steady.is_some() {
+            found.extend(finding_of(series, history.as_ref(), evidence, report));
         }
         if found.len() >= MOST {
             break;
@@ -34,13 +34,13 @@ pub(super) fn growing(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> 
 
 /// Whether it holds what grew in a straight line through the whole run: then one snapshot tells enough, if it is the
 /// last one.
-fn is_steady(series: &HolderSeries<'_>, course: &Course, evidence: &Evidence<'_>) -> bool {
+fn is_steady(series: &HolderSeries<'_>, history: &AllocationHistory, evidence: &Evidence<'_>) -> bool {
     let (snapshot, holder) = series.top();
     let bytes = holder.amount.bytes();
     bytes >= limit::LEAK_LEAST_BYTES
-        && course::known(&holder.stacks) >= limit::HOLDER_KNOWN.of(bytes)
+        && history::known(&holder.stacks) >= limit::HOLDER_KNOWN.of(bytes)
         && !complete(series, evidence).any(|other| other.number > snapshot.number)
-        && course.is_steady(bytes, snapshot.nanos)
+        && history.is_steady(bytes, snapshot.nanos)
 }
 
 /// The complete snapshots of the holder's process.
@@ -50,7 +50,7 @@ fn complete<'a>(series: &HolderSeries<'_>, evidence: &Evidence<'a>) -> impl Iter
     snapshots.filter(move |other| other.complete && other.process == process)
 }
 
-fn grew(series: &HolderSeries<'_>, course: Option<&Course>, evidence: &Evidence<'_>) -> bool {
+fn grew(series: &HolderSeries<'_>, history: Option<&AllocationHistory>, evidence: &Evidence<'_>) -> bool {
     let Some((_, first)) = series.points.get(series.rise.start) else {
         return false;
     };
@@ -59,7 +59,7 @@ fn grew(series: &HolderSeries<'_>, course: Option<&Course>, evidence: &Evidence<
     // Two may be chance, so what the other points tell is never enough by itself.
     let points = match seen {
         ..2 => seen,
-        _ => seen + usize::from(began_later(series, evidence)) + usize::from(went_on(snapshot, top, course, evidence)),
+        _ => seen + usize::from(began_later(series, evidence)) + usize::from(went_on(snapshot, top, history, evidence)),
     };
     let larger = has_grown(first.amount.bytes(), top.amount.bytes());
     match (&first.elements, &top.elements) {
@@ -81,9 +81,14 @@ fn began_later(series: &HolderSeries<'_>, evidence: &Evidence<'_>) -> bool {
 }
 
 /// Whether what was allocated for it went on growing up to the peak.
-fn went_on(top: &SnapshotAnswer, holder: &Holder, course: Option<&Course>, evidence: &Evidence<'_>) -> bool {
+fn went_on(
+    top: &SnapshotAnswer,
+    holder: &Holder,
+    history: Option<&AllocationHistory>,
+    evidence: &Evidence<'_>,
+) -> bool {
     let bytes = holder.amount.bytes();
-    let at_peak = course::at_peak(course, (bytes, &holder.stacks), top.nanos, evidence);
+    let at_peak = history::at_peak(history, (bytes, &holder.stacks), top.nanos, evidence);
     has_grown(bytes, at_peak.bytes)
 }
 
@@ -117,15 +122,15 @@ fn has_stopped(series: &HolderSeries<'_>, evidence: &Evidence<'_>) -> bool {
 
 fn finding_of(
     series: &HolderSeries<'_>,
-    course: Option<&Course>,
+    history: Option<&AllocationHistory>,
     evidence: &Evidence<'_>,
     report: &Report,
 ) -> Option<Finding> {
     let (top, holder) = series.top();
     let (_, first) = series.points.get(series.rise.start)?;
     let in_snapshot = holder.amount.bytes();
-    let AtPeak { bytes, because } = course::at_peak(course, (in_snapshot, &holder.stacks), top.nanos, evidence);
-    let has_settled = course.is_some_and(|course| course.is_gone() || course.has_settled(in_snapshot, top.nanos));
+    let AtPeak { bytes, because } = history::at_peak(history, (in_snapshot, &holder.stacks), top.nanos, evidence);
+    let has_settled = history.is_some_and(|history| history.is_gone() || history.has_settled(in_snapshot, top.nanos));
     let of_process = evidence
         .snapshots
         .iter()
@@ -174,7 +179,7 @@ fn finding_of(
     found.chain = chain(&holder.path, holder.rooted);
     found.cycle = Some(false);
     found.freeable_by_gc = Some(false);
-    found.evidence.extend(course.and_then(Course::pace));
+    found.evidence.extend(history.and_then(AllocationHistory::pace));
     found.evidence.extend(because);
     found.suggestion = Some(advice::for_holder(holder));
     Some(found)

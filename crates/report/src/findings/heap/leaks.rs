@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use deadweight_heap::{Allocator, ProcessId, SnapshotAnswer, StackBytes, StackId, Step, rise, short_type};
 
-use super::course::{self, Course};
 use super::garbage;
+use super::history::{self, AllocationHistory};
 use super::holders::edges;
 use crate::attribution::rows::Row;
 use crate::findings::evidence::{Evidence, by_process};
@@ -41,7 +41,11 @@ impl Series {
 
     /// Bytes in the last of these snapshots, if they grew and are still there. With few snapshots the events tell whether
     /// it grew all the time.
-    fn grown<'c>(&self, snapshots: &[&SnapshotAnswer], course: impl Fn() -> Option<&'c Course>) -> Option<u64> {
+    fn grown<'c>(
+        &self,
+        snapshots: &[&SnapshotAnswer],
+        history: impl Fn() -> Option<&'c AllocationHistory>,
+    ) -> Option<u64> {
         let last = *self.bytes.get(snapshots.len().checked_sub(1)?)?;
         let rise = rise(&self.bytes);
         let first = *self.bytes.get(rise.start)?;
@@ -51,7 +55,7 @@ impl Series {
             && last >= limit::LEAK_STAYS_OF_TOP.of(top);
         let is_steady = || {
             let nanos = snapshots.last().map_or(0, |snapshot| snapshot.nanos);
-            last >= limit::LEAK_LEAST_BYTES && course().is_some_and(|course| course.is_steady(last, nanos))
+            last >= limit::LEAK_LEAST_BYTES && history().is_some_and(|history| history.is_steady(last, nanos))
         };
         (rose || rise.len() < limit::GROWN_LEAST_SNAPSHOTS && is_steady()).then_some(last)
     }
@@ -92,9 +96,9 @@ pub(super) fn native(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
             }
         }
         for (place, series) in series {
-            let course = LazyCell::new(|| course::of(evidence, process, &series.stacks));
+            let history = LazyCell::new(|| history::of(evidence, process, &series.stacks));
             let Some(grown) = series
-                .grown(&snapshots, || course.as_ref())
+                .grown(&snapshots, || history.as_ref())
                 .filter(|grown| *grown >= limit::LEAK_LEAST_BYTES)
             else {
                 continue;
@@ -108,7 +112,7 @@ pub(super) fn native(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
                 continue; // freed later on
             }
             let bytes = grown.min(at_end);
-            let bytes = at_peak(bytes, &series.stacks, &snapshots, course.as_ref(), evidence);
+            let bytes = at_peak(bytes, &series.stacks, &snapshots, history.as_ref(), evidence);
             all.extend(lost_blocks(place, &series, bytes, process, (evidence, report)));
         }
     }
@@ -120,11 +124,11 @@ fn at_peak(
     bytes: u64,
     stacks: &[StackBytes],
     snapshots: &[&SnapshotAnswer],
-    course: Option<&Course>,
+    history: Option<&AllocationHistory>,
     evidence: &Evidence<'_>,
 ) -> u64 {
     let nanos = snapshots.last().map_or(0, |snapshot| snapshot.nanos);
-    course::at_peak(course, (bytes, stacks), nanos, evidence).bytes
+    history::at_peak(history, (bytes, stacks), nanos, evidence).bytes
 }
 
 fn lost_blocks(
@@ -173,14 +177,14 @@ pub(super) fn lost_references(evidence: &Evidence<'_>, report: &Report) -> Vec<F
             }
         }
         for ((type_name, _), series) in series {
-            let course = LazyCell::new(|| course::of(evidence, process, &series.stacks));
-            let Some(grown) = series.grown(&snapshots, || course.as_ref()) else {
+            let history = LazyCell::new(|| history::of(evidence, process, &series.stacks));
+            let Some(grown) = series.grown(&snapshots, || history.as_ref()) else {
                 continue;
             };
             if at_end < limit::LEAK_LIVE_AT_END.of(grown) {
                 continue; // freed later on: up to 3.10 no snapshot sees what an expression has not stored yet
             }
-            let bytes = at_peak(grown, &series.stacks, &snapshots, course.as_ref(), evidence);
+            let bytes = at_peak(grown, &series.stacks, &snapshots, history.as_ref(), evidence);
             all.extend(lost_objects(type_name, &series, bytes, process, (evidence, report)));
         }
     }

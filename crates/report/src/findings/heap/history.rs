@@ -16,7 +16,7 @@ use crate::findings::thresholds as limit;
 use crate::words::units;
 
 /// What some stacks of a process had live.
-pub(super) struct Course {
+pub(super) struct AllocationHistory {
     /// At equal distances of time, as long as the program worked.
     level: Vec<u64>,
     /// What the process had allocated by each sample, and by later ones.
@@ -24,12 +24,12 @@ pub(super) struct Course {
     nanos: Vec<u64>,
     width_seconds: f64,
     at_peak: u64,
-    /// See [`Course::growth`].
+    /// See [`AllocationHistory::growth`].
     growth: OnceCell<Option<Line>>,
 }
 
-/// The course of what these stacks allocated; `None` of a process without events.
-pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackBytes]) -> Option<Course> {
+/// The history of what these stacks allocated; `None` of a process without events.
+pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackBytes]) -> Option<AllocationHistory> {
     let rows = evidence.rows;
     let index = rows.index_of(process)?;
     let wanted: HashSet<u32> = stacks.iter().map(|part| part.stack.0).collect();
@@ -42,7 +42,7 @@ pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackByt
         .list
         .iter()
         .filter(|row| row.process == index && wanted.contains(&(row.stack as u32)));
-    Some(Course {
+    Some(AllocationHistory {
         nanos: (0..level.len()).map(|sample| history.nanos(sample)).collect(),
         level,
         allocated: history.allocated(),
@@ -73,7 +73,7 @@ pub(super) struct AtPeak {
     pub(super) because: Option<String>,
 }
 
-impl Course {
+impl AllocationHistory {
     /// Its steady growth, judged once.
     fn growth(&self) -> Option<&Line> {
         let growth = || steady_growth(&self.level, &self.allocated);
@@ -89,7 +89,7 @@ impl Course {
             .map(|at| self.level[at])
     }
 
-    /// Whether `bytes` of a snapshot are at least half of what the stacks had then, so that their course is its own.
+    /// Whether `bytes` of a snapshot are at least half of what the stacks had then, so that their history is its own.
     fn is_of(&self, bytes: u64, nanos: u64) -> bool {
         self.at(nanos)
             .is_some_and(|level| level > 0 && bytes >= limit::OWN_PART_OF_STACKS.of(level))
@@ -147,15 +147,15 @@ impl Course {
     }
 }
 
-/// The same of what these stacks made; as it was in the snapshot, if their course is not known.
+/// The same of what these stacks made; as it was in the snapshot, if their history is not known.
 pub(super) fn at_peak(
-    course: Option<&Course>,
+    history: Option<&AllocationHistory>,
     (bytes, stacks): (u64, &[StackBytes]),
     nanos: u64,
     evidence: &Evidence<'_>,
 ) -> AtPeak {
-    match course {
-        Some(course) => course.at_peak(bytes, known(stacks), nanos, evidence.peak_nanos),
+    match history {
+        Some(history) => history.at_peak(bytes, known(stacks), nanos, evidence.peak_nanos),
         None => AtPeak { bytes, because: None },
     }
 }
