@@ -82,6 +82,16 @@ impl Heap {
         Heap::read(files, Keep::Places, u64::MAX)
     }
 
+    /// Whether the snapshot was written to its end and nothing in it is damaged.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Everything that is in it.
+    pub fn all(&self) -> Amount {
+        all(&self.graph)
+    }
+
     fn read(files: &HeapFiles, keep: Keep, most: u64) -> Result<Heap, Error> {
         let Built {
             mut graph,

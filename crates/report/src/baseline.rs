@@ -21,9 +21,9 @@ use crate::words::names;
 /// The value of [`Baseline::schema`].
 pub const SCHEMA: &str = "deadweight.baseline/1";
 
-/// A site with less than one part in so many of the peak is left out,
+/// A site with less than 1 % of the peak (one part in 100) is left out,
 const SMALLEST_PART: u64 = 100;
-/// and those after so many.
+/// and those after the first 40.
 const MOST_SITES: usize = 40;
 
 /// What a run needed.
@@ -90,7 +90,7 @@ pub struct BaselineFinding {
     pub site: Option<BaselineSite>,
 }
 
-/// A number with so many significant digits.
+/// Bytes, rounded to this number of significant digits.
 fn rounded(bytes: u64, digits: u32) -> u64 {
     let length = bytes.checked_ilog10().map_or(1, |log| log + 1);
     let step = 10u64.saturating_pow(length.saturating_sub(digits));

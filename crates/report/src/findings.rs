@@ -17,6 +17,7 @@ pub(crate) mod out_of_memory;
 mod resident;
 mod shape;
 mod spike;
+mod thresholds;
 
 use self::evidence::Evidence;
 use crate::knowledge::installed::Lookup;
@@ -32,8 +33,9 @@ pub(crate) fn find(evidence: &Evidence<'_>, lookup: &Lookup, started: Option<u32
         .collect();
     more.extend(heap::find(evidence, report));
     more.extend(resident::find(evidence, report));
-    more.extend(growth::lost(evidence, &more, report));
-    more.extend(growth::steady(evidence, &more, report));
+    let grown = growth::grown(rows);
+    more.extend(growth::lost(&grown, evidence, &more, report));
+    more.extend(growth::steady(&grown, evidence, &more, report));
     more.extend(spike::find(rows, evidence.peak_nanos, lookup, report));
     for found in &mut more {
         explain(found, lookup);

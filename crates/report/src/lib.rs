@@ -59,8 +59,9 @@ mod model;
 pub mod text;
 mod words;
 
-pub use export::collapsed::What;
+pub use export::collapsed::Metric;
 pub use export::{collapsed, flamegraph, json, speedscope, timeline_svg};
+pub use findings::evidence::snapshot_of_peak;
 pub use knowledge::installed::Disk;
 pub use make_report::{BuildOptions, build};
 pub use model::{

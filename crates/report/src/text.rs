@@ -58,7 +58,7 @@ fn write(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()
         Some(heap) if heap > 0 => {
             peak(page, report, heap)?;
             ledger::table(page, report)?;
-            found::grave(page, report, extent)?;
+            found::actionable(page, report, extent)?;
             lines(page, report, heap, extent)?;
             if extent.tables {
                 page.heading("Call tree of the peak (outermost call first):")?;
@@ -75,7 +75,7 @@ fn write(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()
         }
         _ => {
             nothing(page, report)?;
-            found::grave(page, report, extent)?;
+            found::actionable(page, report, extent)?;
             found::notes(page, report, extent)?;
         }
     }
@@ -132,7 +132,7 @@ fn watched(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<
         text.push_str(&format!(", {processes} in the whole run"));
     }
     page.wrapped((Paint::Bold, "Peak: "), "  ", (Paint::Plain, &text))?;
-    found::grave(page, report, extent)?;
+    found::actionable(page, report, extent)?;
     over_time(page, report, extent)?;
     let text = "This capture has a timeline only, no allocations: `deadweight run` records which lines the memory came \
                 from.";

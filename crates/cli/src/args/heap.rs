@@ -15,7 +15,7 @@ pub struct HeapArgs {
     /// The capture: the folder that `deadweight run` made
     pub capture: PathBuf,
 
-    /// Which snapshot: the last one before the peak, the last one, or one by its number
+    /// Which snapshot: the one that stands for the peak in the findings, the last one, or one by its number
     #[arg(long, value_name = "peak|end|N", default_value = "peak", value_parser = parse_at)]
     pub at: At,
 
@@ -74,7 +74,7 @@ pub enum HeapFormat {
 /// Which snapshot is meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum At {
-    /// The last one before the peak, or else the first one.
+    /// The one that stands for the peak in the findings: mostly the last one before it.
     Peak,
     /// The last one.
     End,

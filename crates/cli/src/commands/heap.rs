@@ -1,5 +1,6 @@
 //! `deadweight heap`: a heap snapshot, asked for one thing.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anyhow::{Result, anyhow, bail};
@@ -7,6 +8,7 @@ use deadweight_analysis::{Analysis, analyse, births};
 use deadweight_capture::read::{Capture, HeapFiles};
 use deadweight_heap::{CycleAnswer, Heap, SnapshotAnswer, short_type};
 use deadweight_report::heap::{self, HeapReport, Question, Source, dot, picture, svg};
+use deadweight_report::snapshot_of_peak;
 use deadweight_report::text::{self, Style};
 
 use crate::args::{At, HeapArgs, HeapFormat, Place};
@@ -30,9 +32,7 @@ pub fn heap(args: &HeapArgs) -> Result<()> {
         );
     }
     let analysis = analyse(&capture).map_err(|error| anyhow!("cannot analyse {}: {error}", args.capture.display()))?;
-    let files = choose(&capture, &analysis, args)?;
-    let name = format!("heap snapshot {} of pid {}", files.number, files.process.pid);
-    let opened = Heap::open(files).map_err(|error| anyhow!("{name} cannot be analysed: {error}"))?;
+    let (files, opened) = choose(&capture, &analysis, args)?;
     if args.format == HeapFormat::Heapsnapshot {
         return write_out(args.output.as_deref(), args.force, |_, out| {
             opened.write_heapsnapshot(out)
@@ -74,7 +74,7 @@ fn render(report: &HeapReport, format: HeapFormat, style: &Style, out: &mut dyn 
 }
 
 /// The snapshot that is asked for.
-fn choose<'a>(capture: &'a Capture, analysis: &Analysis, args: &HeapArgs) -> Result<&'a HeapFiles> {
+fn choose<'a>(capture: &'a Capture, analysis: &Analysis, args: &HeapArgs) -> Result<(&'a HeapFiles, Heap)> {
     let pid = match args.pid {
         Some(pid) => pid,
         None => heaviest(capture, analysis),
@@ -97,17 +97,40 @@ fn choose<'a>(capture: &'a Capture, analysis: &Analysis, args: &HeapArgs) -> Res
     let found = match args.at {
         At::End => of_process.last().copied(),
         At::Number(number) => of_process.iter().rfind(|files| files.number == number).copied(),
-        At::Peak => {
-            let before = of_process
-                .iter()
-                .rfind(|files| taken(files).is_some_and(|nanos| nanos <= analysis.peak.nanos));
-            before.or(of_process.first()).copied()
-        }
+        At::Peak => return of_peak(&of_process, analysis.peak.nanos),
     };
-    found.ok_or_else(|| match args.at {
+    let files = found.ok_or_else(|| match args.at {
         At::Number(number) => anyhow!("pid {pid} has no heap snapshot {number}; it has: {}", numbers()),
         At::Peak | At::End => anyhow!("pid {pid} has no heap snapshot"),
-    })
+    })?;
+    Ok((files, read(files)?))
+}
+
+fn read(files: &HeapFiles) -> Result<Heap> {
+    let name = format!("heap snapshot {} of pid {}", files.number, files.process.pid);
+    Heap::open(files).map_err(|error| anyhow!("{name} cannot be analysed: {error}"))
+}
+
+/// The snapshot that stands for the peak, as in the findings; of a pid that was used again, one of the process that had it
+/// then. If none was written to its end, the last one before the peak, or else the first one.
+fn of_peak<'a>(of_pid: &[&'a HeapFiles], peak_nanos: u64) -> Result<(&'a HeapFiles, Heap)> {
+    let is_before = |files: &&&HeapFiles| taken(files).is_some_and(|nanos| nanos <= peak_nanos);
+    let before = of_pid.iter().rfind(is_before).or(of_pid.first()).copied();
+    let before = before.ok_or_else(|| anyhow!("there is no heap snapshot"))?;
+    let of_process = of_pid.iter().filter(|files| files.process == before.process);
+    let candidates: Vec<(u64, &HeapFiles)> = of_process.filter_map(|files| Some((taken(files)?, *files))).collect();
+    let nanos: Vec<u64> = candidates.iter().map(|(nanos, _)| *nanos).collect();
+    let mut opened: BTreeMap<usize, Heap> = BTreeMap::new();
+    let chosen = snapshot_of_peak(&nanos, peak_nanos, |at| {
+        let heap = read(candidates[at].1).ok().filter(Heap::is_complete)?;
+        let bytes = heap.all().bytes();
+        opened.insert(at, heap);
+        Some(bytes)
+    });
+    match chosen.and_then(|at| Some((candidates[at].1, opened.remove(&at)?))) {
+        Some(found) => Ok(found),
+        None => Ok((before, read(before)?)),
+    }
 }
 
 /// When the snapshot was taken, nanoseconds of `CLOCK_MONOTONIC`: its first file says so.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anyhow::{Result, bail};
 use deadweight_analysis::Analysis;
 use deadweight_report::text::{self, Style};
-use deadweight_report::{Report, TimelineView, What, collapsed, flamegraph, json, speedscope, timeline_svg};
+use deadweight_report::{Metric, Report, TimelineView, collapsed, flamegraph, json, speedscope, timeline_svg};
 
 use crate::args::{Format, ReportArgs};
 use crate::load::capture::RunData;
@@ -43,12 +43,12 @@ fn render(report: &Report, analysis: &Analysis, format: Format, style: &Style, o
     match format {
         Format::Text => text::full(report, style, out),
         Format::Json => json::render(report, out),
-        Format::Collapsed => collapsed::render(analysis, What::Peak, out),
-        Format::Svg => flamegraph::render(analysis, What::Peak, &title, out),
+        Format::Collapsed => collapsed::render(analysis, Metric::Peak, out),
+        Format::Svg => flamegraph::render(analysis, Metric::Peak, &title, out),
         Format::Timeline => {
             let nothing = TimelineView::default();
             timeline_svg::render(report.timeline.as_ref().unwrap_or(&nothing), &title, out)
         }
-        Format::Speedscope => speedscope::render(analysis, What::Peak, &title, out),
+        Format::Speedscope => speedscope::render(analysis, Metric::Peak, &title, out),
     }
 }

@@ -176,6 +176,17 @@ fn a_snapshot_that_was_cut_off_is_shown_as_far_as_it_goes() {
 }
 
 #[test]
+fn one_that_was_cut_off_does_not_stand_for_the_peak_while_there_is_a_whole_one() {
+    let session = with_snapshots();
+    let shown = text(&output(&mut session.deadweight(["heap", "a.dw"])).stdout);
+    assert!(shown.contains("Heap snapshot 0"), "{shown}");
+    let file = heap_file_name(ProcessId { pid: 7, incarnation: 0 }, 0, 0);
+    session.write(&format!("a.dw/{file}"), snapshot(false));
+    let shown = text(&output(&mut session.deadweight(["heap", "a.dw"])).stdout);
+    assert!(shown.contains("was not written to its end"), "{shown}");
+}
+
+#[test]
 fn a_picture_does_not_overwrite_a_file() {
     let session = with_snapshots();
     session.write("p.svg", "mine");

@@ -7,7 +7,7 @@ use crate::model::{Ledger, LedgerFile, Slack};
 /// Files that are named.
 const MOST_FILES: usize = 20;
 
-/// Within so many percent of the highest total, moments differ by chance.
+/// Moments from 98 % of the highest total on differ from it by chance.
 const NEARLY: u64 = 98;
 
 /// The moment with the most resident memory: of those that come close to it, one with the most live, because what was freed

@@ -8,9 +8,9 @@ use crate::words::{chain, names, units};
 
 /// Lines that are named.
 const LINES: usize = 3;
-/// A line with less than this part of the heaviest one is left out: one in so many.
+/// A line with less than 20 % of the heaviest one (one part in 5) is left out.
 const SMALLEST_PART: u64 = 5;
-/// A finding with less than this part of what is judged does not explain it: one in so many.
+/// A finding with less than 10 % of what is judged (one part in 10) does not explain it.
 const EXPLAINS_PART: u64 = 10;
 
 /// Who made and who holds what was too much.

@@ -251,9 +251,9 @@ pub struct Rigour {
     pub paths: usize,
     /// Types.
     pub types: usize,
-    /// A total counts as changed from so many standard errors on.
+    /// A total counts as changed from this number of standard errors on.
     pub total_sigmas: f64,
-    /// A line or call path counts as changed from so many standard errors on: more than a total, because many are
+    /// A line or call path counts as changed from this number of standard errors on: more than a total, because many are
     /// compared.
     pub list_sigmas: f64,
     /// How often sampling alone lets two equal runs differ anywhere.

@@ -10,7 +10,7 @@ use crate::words::names;
 
 /// Which memory a picture of stacks shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum What {
+pub enum Metric {
     /// What was live at the peak of the whole tree.
     #[default]
     Peak,
@@ -18,11 +18,11 @@ pub enum What {
     Allocated,
 }
 
-impl What {
+impl Metric {
     pub(crate) fn bytes(self, amounts: &StackAmounts) -> u64 {
         match self {
-            What::Peak => amounts.peak.bytes,
-            What::Allocated => amounts.allocated.bytes,
+            Metric::Peak => amounts.peak.bytes,
+            Metric::Allocated => amounts.allocated.bytes,
         }
     }
 }
@@ -33,20 +33,20 @@ impl What {
 ///
 /// # Errors
 /// If `out` fails.
-pub fn render(analysis: &Analysis, what: What, out: &mut dyn Write) -> io::Result<()> {
-    for (stack, bytes) in lines(analysis, what) {
+pub fn render(analysis: &Analysis, metric: Metric, out: &mut dyn Write) -> io::Result<()> {
+    for (stack, bytes) in lines(analysis, metric) {
         writeln!(out, "{stack} {bytes}")?;
     }
     Ok(())
 }
 
 /// The collapsed stacks with their bytes, none of them 0.
-pub(crate) fn lines(analysis: &Analysis, what: What) -> BTreeMap<String, u64> {
+pub(crate) fn lines(analysis: &Analysis, metric: Metric) -> BTreeMap<String, u64> {
     let several = analysis.processes.len() > 1;
     let mut lines = BTreeMap::new();
     for process in &analysis.processes {
         for (index, amounts) in process.amounts.iter().enumerate() {
-            let bytes = what.bytes(amounts);
+            let bytes = metric.bytes(amounts);
             if bytes == 0 {
                 continue;
             }

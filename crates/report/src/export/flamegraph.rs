@@ -6,7 +6,7 @@ use deadweight_analysis::Analysis;
 use inferno::flamegraph::color::{BackgroundColor, BasicPalette};
 use inferno::flamegraph::{Options, Palette, from_lines};
 
-use crate::export::collapsed::{self, What};
+use crate::export::collapsed::{self, Metric};
 use crate::words::{names, units};
 
 /// Frames narrower than this share of the picture, in percent, are left out.
@@ -24,12 +24,12 @@ pub(crate) fn nothing(out: &mut dyn Write) -> io::Result<()> {
     out.write_all(EMPTY.as_bytes())
 }
 
-/// Draws the memory in `what` as a flame graph under `title`; a frame's width is its bytes.
+/// Draws the memory in `metric` as a flame graph under `title`; a frame's width is its bytes.
 ///
 /// # Errors
 /// If `out` fails.
-pub fn render(analysis: &Analysis, what: What, title: &str, out: &mut dyn Write) -> io::Result<()> {
-    let stacks = collapsed::lines(analysis, what);
+pub fn render(analysis: &Analysis, metric: Metric, title: &str, out: &mut dyn Write) -> io::Result<()> {
+    let stacks = collapsed::lines(analysis, metric);
     if stacks.is_empty() {
         return nothing(out);
     }
@@ -37,9 +37,9 @@ pub fn render(analysis: &Analysis, what: What, title: &str, out: &mut dyn Write)
     let lines: Vec<String> = stacks.iter().map(|(stack, bytes)| format!("{stack} {bytes}")).collect();
     let mut options = Options::default();
     options.title = names::clean(title).into_owned();
-    options.subtitle = Some(match what {
-        What::Peak => format!("{} live at the peak; the wider, the more bytes", units::size(total)),
-        What::Allocated => format!(
+    options.subtitle = Some(match metric {
+        Metric::Peak => format!("{} live at the peak; the wider, the more bytes", units::size(total)),
+        Metric::Allocated => format!(
             "{} allocated over the whole run; the wider, the more bytes",
             units::size(total)
         ),

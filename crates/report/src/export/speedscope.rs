@@ -7,7 +7,7 @@ use deadweight_analysis::{Analysis, FrameName, ProcessAnswer};
 use serde::Serialize;
 
 use crate::attribution::frames::frames as frames_of;
-use crate::export::collapsed::What;
+use crate::export::collapsed::Metric;
 use crate::words::names;
 
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
@@ -72,11 +72,11 @@ impl<'a> Frames<'a> {
     }
 }
 
-fn profile<'a>(process: &'a ProcessAnswer, what: What, frames: &mut Frames<'a>) -> Profile {
+fn profile<'a>(process: &'a ProcessAnswer, metric: Metric, frames: &mut Frames<'a>) -> Profile {
     let mut samples = Vec::new();
     let mut weights = Vec::new();
     for (index, amounts) in process.amounts.iter().enumerate() {
-        let bytes = what.bytes(amounts);
+        let bytes = metric.bytes(amounts);
         if bytes > 0 {
             let stack = frames_of(process, index);
             samples.push(stack.into_iter().rev().map(|frame| frames.index(frame)).collect());
@@ -94,17 +94,17 @@ fn profile<'a>(process: &'a ProcessAnswer, what: What, frames: &mut Frames<'a>) 
     }
 }
 
-/// Writes the memory in `what`, one profile a process; the one with most of it is shown first. `title` names the
+/// Writes the memory in `metric`, one profile a process; the one with most of it is shown first. `title` names the
 /// file in the viewer.
 ///
 /// # Errors
 /// If `out` fails.
-pub fn render(analysis: &Analysis, what: What, title: &str, out: &mut dyn Write) -> io::Result<()> {
+pub fn render(analysis: &Analysis, metric: Metric, title: &str, out: &mut dyn Write) -> io::Result<()> {
     let mut frames = Frames::default();
     let profiles: Vec<Profile> = analysis
         .processes
         .iter()
-        .map(|process| profile(process, what, &mut frames))
+        .map(|process| profile(process, metric, &mut frames))
         .collect();
     let heaviest = profiles
         .iter()

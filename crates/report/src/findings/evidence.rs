@@ -4,6 +4,7 @@ use deadweight_analysis::LedgerSample;
 use deadweight_heap::{ProcessId, SnapshotAnswer};
 
 use crate::attribution::rows::Rows;
+use crate::findings::thresholds as limit;
 
 /// What the findings are made of.
 pub(crate) struct Evidence<'a> {
@@ -17,23 +18,30 @@ pub(crate) struct Evidence<'a> {
     pub(crate) span_nanos: (u64, u64),
 }
 
-/// A snapshot after the peak must be so many times nearer to it than the one before it.
-const MUCH_NEARER: u64 = 8;
+/// Of heap snapshots of one process, in the order of time, the one that stands for the peak: its number in the list.
+///
+/// That is the last one before the peak, or else the first one. But if the first one after it came much sooner, and the
+/// heap was no smaller by then, that one: a snapshot is begun when memory has grown, which is often in the moment after the
+/// highest point. `nanos` says when each was taken, `bytes` how much one holds; of one that was not written to its end that
+/// is `None`, and it stands for nothing. `bytes` is asked of as few as possible.
+pub fn snapshot_of_peak(nanos: &[u64], peak_nanos: u64, bytes: impl FnMut(usize) -> Option<u64>) -> Option<usize> {
+    let mut bytes = bytes;
+    let mut whole = |at: usize| Some((at, bytes(at)?));
+    let next = nanos.partition_point(|nanos| *nanos <= peak_nanos);
+    let Some((before, least)) = (0..next).rev().find_map(&mut whole) else {
+        return (next..nanos.len()).find_map(whole).map(|(at, _)| at);
+    };
+    let most = (peak_nanos - nanos[before]) / limit::SNAPSHOT_AFTER_PEAK_TIMES_NEARER;
+    let near = (next..nanos.len()).take_while(|at| nanos[*at] - peak_nanos <= most);
+    let after = near.into_iter().find_map(whole).filter(|(_, bytes)| *bytes >= least);
+    Some(after.map_or(before, |(at, _)| at))
+}
 
-/// Of complete snapshots of one process, in the order of time, the one that tells most about the peak: the last one before it,
-/// or else the first one. But if the first one after it came much sooner, and the heap was no smaller by then, that one: a
-/// snapshot is begun when memory has grown, which is often in the moment after the highest point.
+/// The one of a process's snapshots, in the order of time, that stands for the peak.
 pub(crate) fn of_peak<'a>(snapshots: &[&'a SnapshotAnswer], peak_nanos: u64) -> Option<&'a SnapshotAnswer> {
-    let next = snapshots.partition_point(|snapshot| snapshot.nanos <= peak_nanos);
-    let after = snapshots.get(next).copied();
-    let Some(before) = next.checked_sub(1).and_then(|last| snapshots.get(last).copied()) else {
-        return after;
-    };
-    let is_better = |after: &&SnapshotAnswer| {
-        let distance = (after.nanos - peak_nanos).saturating_mul(MUCH_NEARER);
-        distance <= peak_nanos - before.nanos && after.all.bytes() >= before.all.bytes()
-    };
-    Some(after.filter(is_better).unwrap_or(before))
+    let nanos: Vec<u64> = snapshots.iter().map(|snapshot| snapshot.nanos).collect();
+    let bytes = |at: usize| snapshots[at].complete.then(|| snapshots[at].all.bytes());
+    snapshot_of_peak(&nanos, peak_nanos, bytes).map(|at| snapshots[at])
 }
 
 /// The snapshots of each process that were written to their end, in the order of time.

@@ -1,7 +1,7 @@
 //! Makes findings: their shares, severities, sites and chains.
 //!
-//! How grave one is follows from its share of the highest resident memory alone: high from a quarter and
-//! [`HIGH_LEAST`], medium from a tenth and [`MEDIUM_LEAST`], low below; nothing is said below a hundredth.
+//! How grave one is follows from its share of the highest resident memory alone: high from 25 %
+//! and 64 MiB, medium from 10 % and 32 MiB, low below; nothing is said below 1 %.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,9 @@ use deadweight_heap::{ProcessId, StackBytes, Step, short_type};
 
 use super::evidence::Evidence;
 use crate::attribution::rows::{By, Row};
+use crate::findings::thresholds::{self as limit, Share};
 use crate::model::{Finding, FindingKind, Link, Report, Severity};
 
-const HIGH_LEAST: u64 = 64 << 20;
-const MEDIUM_LEAST: u64 = 32 << 20;
 /// Sites named by a finding.
 pub(super) const SITES: usize = 5;
 
@@ -59,11 +58,11 @@ pub(super) fn severity(bytes: u64, report: &Report) -> Option<Severity> {
         .rss_bytes
         .or(report.peak.heap_bytes)
         .filter(|whole| *whole > 0)?;
-    let parts = |part: u64| bytes >= whole.div_ceil(part);
+    let has = |share: Share| bytes >= share.of_rounded_up(whole);
     match () {
-        () if parts(4) && bytes >= HIGH_LEAST => Some(Severity::High),
-        () if parts(10) && bytes >= MEDIUM_LEAST => Some(Severity::Medium),
-        () if parts(100) => Some(Severity::Low),
+        () if has(limit::HIGH_LEAST_OF_PEAK) && bytes >= limit::HIGH_LEAST_BYTES => Some(Severity::High),
+        () if has(limit::MEDIUM_LEAST_OF_PEAK) && bytes >= limit::MEDIUM_LEAST_BYTES => Some(Severity::Medium),
+        () if has(limit::LOW_LEAST_OF_PEAK) => Some(Severity::Low),
         () => None,
     }
 }
@@ -71,7 +70,7 @@ pub(super) fn severity(bytes: u64, report: &Report) -> Option<Severity> {
 /// Whether it is growth and not wavering: by a third. The next snapshot is taken when the heap has grown by a quarter,
 /// and only the last few are kept.
 pub(super) fn has_grown(first: u64, top: u64) -> bool {
-    first <= top / 4 * 3
+    first <= limit::GROWN_FROM_OF_TOP.of(top)
 }
 
 /// A finding of this process with its sites.
@@ -111,4 +110,15 @@ pub(super) fn chain(steps: &[Step], rooted: bool) -> Vec<Link> {
         edge: step.edge.clone(),
     };
     steps.iter().enumerate().map(link).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_grown;
+
+    #[test]
+    fn growth_began_at_three_quarters_of_what_it_reached() {
+        assert!(has_grown(75, 100));
+        assert!(!has_grown(76, 100));
+    }
 }

@@ -21,30 +21,25 @@ use crate::attribution::work::samples_of_work;
 use crate::findings::evidence::Evidence;
 use crate::findings::finding::finding;
 use crate::findings::finding::severity;
+use crate::findings::thresholds as limit;
 use crate::model::{Finding, FindingKind, Report, Severity};
 use crate::words::{names, units};
 
-/// Less is what interpreter and libraries keep for themselves.
-const SMALLEST_LEAK: u64 = 8 << 20;
-/// Growth that proves nothing is told from this share of the peak on,
-const GROWTH_PERCENT: u64 = 30;
-/// from so many bytes on,
-const GROWTH_LEAST: u64 = 64 << 20;
-/// and if it took this long.
-const GROWTH_SECONDS: f64 = 3.0;
 /// Findings of each kind.
 const MOST: usize = 3;
 /// Sites named by a finding.
 const SITES: usize = 5;
 
 /// The rows of one line of the user's in one process, and how they grew.
-struct Grown<'r, 'a> {
+pub(super) struct Grown<'r, 'a> {
     process: usize,
     at: FrameName<'a>,
     rows: Vec<&'r Row<'a>>,
     trend: Trend,
     /// At the last sample.
     last: u64,
+    /// Allocated in all, freed since or not.
+    allocated: u64,
     /// Seconds from one sample to the next.
     width: f64,
     samples: usize,
@@ -60,8 +55,9 @@ impl Grown<'_, '_> {
     }
 }
 
-/// Lines that grew steadily as long as the program worked, the largest first.
-fn grown<'r, 'a>(rows: &'r Rows<'a>, least: u64) -> Vec<Grown<'r, 'a>> {
+/// Lines that grew steadily as long as the program worked, the largest first. No finding is about less than a leak.
+pub(super) fn grown<'r, 'a>(rows: &'r Rows<'a>) -> Vec<Grown<'r, 'a>> {
+    let least = limit::LEAK_LEAST_BYTES;
     let mut by_line: BTreeMap<(usize, &str, u32, &str), Vec<&'r Row<'a>>> = BTreeMap::new();
     for row in rows.list.iter().filter(|row| is_code(row.user.file)) {
         let at = row.user;
@@ -72,11 +68,11 @@ fn grown<'r, 'a>(rows: &'r Rows<'a>, least: u64) -> Vec<Grown<'r, 'a>> {
     }
     let mut all = Vec::new();
     for ((process, ..), group) in by_line {
-        let most: u64 = group
+        let allocated: u64 = group
             .iter()
             .map(|row| row.amounts.allocated.bytes)
             .fold(0, u64::saturating_add);
-        if most < least {
+        if allocated < least {
             continue;
         }
         let answer = rows.process(process);
@@ -93,6 +89,7 @@ fn grown<'r, 'a>(rows: &'r Rows<'a>, least: u64) -> Vec<Grown<'r, 'a>> {
                 at: first.user,
                 trend,
                 last,
+                allocated,
                 width: history.width_nanos as f64 / 1e9,
                 samples: level.len(),
                 rows: group,
@@ -109,16 +106,16 @@ fn is_code(file: &str) -> bool {
 }
 
 /// What grew and was never freed.
-pub(crate) fn lost(evidence: &Evidence<'_>, known: &[Finding], report: &Report) -> Vec<Finding> {
+pub(super) fn lost(all: &[Grown<'_, '_>], evidence: &Evidence<'_>, known: &[Finding], report: &Report) -> Vec<Finding> {
     let rows = evidence.rows;
     let mut found = Vec::new();
-    for grown in &grown(rows, SMALLEST_LEAK) {
+    for grown in all {
         let left = grown
             .rows
             .iter()
             .map(|row| row.amounts.end.bytes)
             .fold(0, u64::saturating_add);
-        if left < SMALLEST_LEAK || left < grown.last / 5 * 3 {
+        if left < limit::LEAK_LEAST_BYTES || left < limit::LOST_AT_END_OF_LAST_SAMPLE.of(grown.last) {
             continue;
         }
         if !rows.process(grown.process).python_ended || is_known(grown, known) {
@@ -142,7 +139,7 @@ fn is_known(grown: &Grown<'_, '_>, known: &[Finding]) -> bool {
         let same = |site: &&crate::Site| site.at.file == grown.at.file && site.at.line.unwrap_or(0) == grown.at.line;
         let here = found.user_sites.iter().filter(same).map(|site| site.bytes);
         // The figures are those of a snapshot, which may be from the middle of the growth.
-        here.fold(0, u64::saturating_add) >= grown.last / 4
+        here.fold(0, u64::saturating_add) >= limit::GROWTH_EXPLAINED.of(grown.last)
     })
 }
 
@@ -164,7 +161,7 @@ fn is_buffers(grown: &Grown<'_, '_>, evidence: &Evidence<'_>) -> bool {
     let level = answer.history.series(|stack| stacks.contains(&stack.0));
     let distance = |sample: &usize| answer.history.nanos(*sample).abs_diff(last.nanos);
     let then = (0..level.len()).min_by_key(distance).map(|sample| level[sample]);
-    buffers > 0 && then.is_some_and(|then| buffers >= then / 2)
+    buffers > 0 && then.is_some_and(|then| buffers >= limit::LOST_BUFFERS.of(then))
 }
 
 fn lost_at(grown: &Grown<'_, '_>, left: u64, evidence: &Evidence<'_>, report: &Report) -> Option<Finding> {
@@ -172,7 +169,7 @@ fn lost_at(grown: &Grown<'_, '_>, left: u64, evidence: &Evidence<'_>, report: &R
     let native: u64 = grown.rows.iter().map(|row| row.amounts.end_native_bytes).sum();
     let place = names::location(&names::line(&grown.at), report.run.cwd.as_deref());
     let size = units::size(left);
-    let (kind, title, suggestion) = if native >= left / 2 || is_buffers(grown, evidence) {
+    let (kind, title, suggestion) = if native >= limit::LOST_NATIVE.of(left) || is_buffers(grown, evidence) {
         (
             FindingKind::NativeLeak,
             format!(
@@ -204,18 +201,25 @@ fn lost_at(grown: &Grown<'_, '_>, left: u64, evidence: &Evidence<'_>, report: &R
 }
 
 /// What grew steadily and was not freed, in processes whose end tells nothing about it.
-pub(crate) fn steady(evidence: &Evidence<'_>, known: &[Finding], report: &Report) -> Vec<Finding> {
+pub(super) fn steady(
+    all: &[Grown<'_, '_>],
+    evidence: &Evidence<'_>,
+    known: &[Finding],
+    report: &Report,
+) -> Vec<Finding> {
     let rows = evidence.rows;
     let Some(whole) = report.peak.rss_bytes.or(report.peak.heap_bytes) else {
         return Vec::new();
     };
-    let least = (whole / 100).saturating_mul(GROWTH_PERCENT).max(GROWTH_LEAST);
+    let least = limit::OPEN_GROWTH_LEAST_OF_PEAK
+        .of(whole)
+        .max(limit::OPEN_GROWTH_LEAST_BYTES);
     let ran_out = report
         .findings
         .iter()
         .any(|found| found.kind == FindingKind::OutOfMemory);
     let mut found = Vec::new();
-    for grown in &grown(rows, least) {
+    for grown in all.iter().filter(|grown| grown.allocated.min(grown.last) >= least) {
         let answer = rows.process(grown.process);
         let watched = evidence.snapshots.iter().any(|snapshot| snapshot.process == answer.id);
         let stays = grown
@@ -223,13 +227,13 @@ pub(crate) fn steady(evidence: &Evidence<'_>, known: &[Finding], report: &Report
             .iter()
             .map(|row| row.amounts.end.bytes)
             .fold(0, u64::saturating_add)
-            >= grown.last / 2;
+            >= limit::OPEN_GROWTH_STAYS.of(grown.last);
         // Where there are snapshots, they told who holds it; or else native code does, and it frees it in the end.
         let is_open = match watched {
             true => !is_known(grown, known),
             false => stays && !answer.python_ended,
         };
-        if !is_open || grown.seconds() < GROWTH_SECONDS {
+        if !is_open || grown.seconds() < limit::OPEN_GROWTH_LEAST_SECONDS {
             continue;
         }
         let place = names::location(&names::line(&grown.at), report.run.cwd.as_deref());

@@ -1,8 +1,8 @@
 //! Findings out of heap snapshots: what keeps memory alive.
 
 pub(crate) mod advice;
-mod course;
 mod garbage;
+mod history;
 mod holders;
 mod leaks;
 mod pinned;

@@ -6,11 +6,9 @@ use deadweight_analysis::manifest::{Exit, ExitKind};
 use crate::attribution::rows::{By, Row, Rows};
 use crate::build::report::MEMORY_ERROR;
 use crate::findings::finding::{SITES, finding};
+use crate::findings::thresholds as limit;
 use crate::model::{Finding, FindingKind, Process, Report, Severity};
 use crate::words::{names, units};
-
-/// A program that lived on for this many seconds did not end because of its child.
-const WENT_ON: f64 = 1.0;
 
 /// The limit that was hit, in words: `the limit of 512 MiB of its container or job (cgroup)`.
 fn limit(exit: &Exit) -> Option<String> {
@@ -40,7 +38,7 @@ fn aftermath(report: &Report, killed: Option<f64>) -> String {
         _ => crate::words::exit::bad_end(&report.run.exit).unwrap_or_default(),
     };
     match after {
-        Some(after) if after >= WENT_ON => {
+        Some(after) if after >= limit::WENT_ON_LEAST_SECONDS => {
             format!(
                 "{program} went on without it for {} and {how}. If it seemed to hang: multiprocessing.Pool replaces the \
                  worker but never returns the lost task, so whoever waits for that waits for ever \

@@ -1,10 +1,10 @@
 //! Findings out of what the resident memory consisted of over time.
 //!
-//! - `allocator_slack`: freed memory that an allocator kept for one [`PART`]th of the run and at least [`LEAST`], and that
-//!   was not needed again. What is free for a moment, or only when everything ends, is the way of all programs. Low;
-//!   medium if it is half of the peak, large, and was kept for a third of the run.
+//! - `allocator_slack`: freed memory that an allocator kept for 10 % of the run and for at least 0.5 s, and that was not
+//!   needed again. What is free for a moment, or only when everything ends, is the way of all programs. Low;
+//!   medium if it is at least 50 % of the peak and 256 MiB, and was kept for 33 % of the run.
 //! - `file_mapping`, low: pages of mapped files or shared memory, programs and libraries apart, are at least
-//!   [`FILES_PERCENT`] of the peak.
+//!   30 % of the peak.
 //! - `child_process`: see [`children`].
 
 pub(super) mod children;
@@ -15,24 +15,10 @@ use crate::attribution::rows::{By, Row};
 use crate::build::ledger;
 use crate::findings::evidence::Evidence;
 use crate::findings::finding::finding;
+use crate::findings::thresholds as limit;
 use crate::model::{Finding, FindingKind, Report, Severity};
 use crate::words::{names, units};
 
-/// Slack must be kept for one part in so many of the run.
-const PART: u64 = 10;
-/// And for no less than so many nanoseconds.
-const LEAST: u64 = 500_000_000;
-/// For less than one part in so many of the run it is never more than good to know.
-const LONG_PART: u64 = 3;
-/// Less slack is no finding.
-const SLACK_LEAST: u64 = 32 << 20;
-/// Nor is less than one part in so many of the peak.
-const SLACK_PART: u64 = 5;
-/// Less is never more than good to know.
-const SLACK_LARGE: u64 = 256 << 20;
-/// Less of mapped files is no finding.
-const FILES_LEAST: u64 = 32 << 20;
-const FILES_PERCENT: u64 = 30;
 /// Files that are named.
 const NAMED: usize = 3;
 /// Sites named by a finding.
@@ -48,19 +34,21 @@ pub(super) fn find(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
 pub(super) fn drop_explained(findings: &mut Vec<Finding>) {
     let leaks = findings.iter().filter(|found| found.kind == FindingKind::NativeLeak);
     let explained = leaks.filter_map(|found| found.bytes).max().unwrap_or(0);
-    findings
-        .retain(|found| found.kind != FindingKind::AllocatorSlack || found.bytes > Some(explained.saturating_mul(2)));
+    findings.retain(|found| {
+        found.kind != FindingKind::AllocatorSlack
+            || found.bytes > Some(explained.saturating_mul(limit::SLACK_TIMES_THE_LEAK))
+    });
 }
 
-/// Slack that was there all the time from one moment to another.
+/// Slack of which at least 90 % was there at every moment from `from` to `to`, in nanoseconds of `CLOCK_MONOTONIC`.
 struct Kept<'a> {
     resident: &'a Resident,
     from: u64,
     to: u64,
 }
 
-/// The most slack that was kept for so long and not needed again: a program that fills the same memory once more later
-/// would need it anyway.
+/// The most slack that was kept for at least `least_nanos` nanoseconds and not needed again: a program that fills the
+/// same memory once more later would need it anyway.
 fn most_kept<'a>(moments: &[&'a LedgerSample], least_nanos: u64) -> Option<Kept<'a>> {
     let mut best: Option<(&'a Resident, usize)> = None;
     for (first, begin) in moments.iter().enumerate() {
@@ -76,7 +64,7 @@ fn most_kept<'a>(moments: &[&'a LedgerSample], least_nanos: u64) -> Option<Kept<
             let live = |moment: &LedgerSample| moment.live.iter().fold(0, |sum: u64, part| sum.saturating_add(*part));
             let later = moments.iter().skip(at).map(|moment| live(moment)).max().unwrap_or(0);
             let is_long = moment.nanos.saturating_sub(begin.nanos) >= least_nanos;
-            if is_long && later.saturating_sub(live(moment)) <= least.slack() / 2 {
+            if is_long && later.saturating_sub(live(moment)) <= limit::SLACK_NEEDED_AGAIN.of(least.slack()) {
                 best = Some((least, first));
             }
         }
@@ -86,7 +74,7 @@ fn most_kept<'a>(moments: &[&'a LedgerSample], least_nanos: u64) -> Option<Kept<
     let has_it = |moment: &&&LedgerSample| {
         moment
             .resident
-            .is_some_and(|now| now.slack() >= resident.slack() / 10 * 9)
+            .is_some_and(|now| now.slack() >= limit::SLACK_STILL_KEPT.of(resident.slack()))
     };
     let (before, after) = moments.split_at(at);
     Some(Kept {
@@ -104,15 +92,21 @@ fn allocator_slack(evidence: &Evidence<'_>, report: &Report) -> Option<Finding> 
         .collect();
     let (start, end) = evidence.span_nanos;
     let run = end.saturating_sub(start);
-    let kept = most_kept(&moments, (run / PART).max(LEAST))?;
+    let kept = most_kept(
+        &moments,
+        limit::SLACK_LEAST_OF_RUN.of(run).max(limit::SLACK_LEAST_NANOS),
+    )?;
     let whole = report.peak.rss_bytes?;
-    let certain = kept.resident.slack().saturating_sub(2 * kept.resident.error);
-    if certain < SLACK_LEAST.max(whole / SLACK_PART) {
+    let certain = kept
+        .resident
+        .slack()
+        .saturating_sub(limit::SLACK_ERRORS * kept.resident.error);
+    if certain < limit::SLACK_LEAST_BYTES.max(limit::SLACK_LEAST_OF_PEAK.of(whole)) {
         return None;
     }
     let bytes = kept.resident.slack();
-    let is_large = bytes >= SLACK_LARGE.max(whole / 2);
-    let is_long = kept.to.saturating_sub(kept.from) >= run / LONG_PART;
+    let is_large = bytes >= limit::SLACK_MEDIUM_BYTES.max(limit::SLACK_MEDIUM_OF_PEAK.of(whole));
+    let is_long = kept.to.saturating_sub(kept.from) >= limit::SLACK_MEDIUM_OF_RUN.of(run);
     let severity = if is_large && is_long {
         Severity::Medium
     } else {
@@ -183,7 +177,7 @@ fn file_mapping(evidence: &Evidence<'_>, report: &Report) -> Option<Finding> {
     };
     let (data, shared) = (of(FileKind::Data), of(FileKind::Shared));
     let bytes = data.saturating_add(shared);
-    if bytes < FILES_LEAST.max(whole / 100 * FILES_PERCENT) {
+    if bytes < limit::FILES_LEAST_BYTES.max(limit::FILES_LEAST_OF_PEAK.of(whole)) {
         return None;
     }
     let name = |path: &str| names::clean(path).into_owned();

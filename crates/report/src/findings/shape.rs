@@ -1,8 +1,10 @@
 //! How an amount went over time: whether it grew, and how.
 //!
-//! The input is a row of samples at equal distances. Everything is judged relative to the highest sample, so that it
-//! holds for any size; noise of sampling is why nothing asks for strict monotony.
+//! The input is a row of samples at equal distances of time, in bytes. Each is compared with the highest one, so that the
+//! same rules hold for any size. Sampling is noisy, so no rule asks that every sample be higher than the one before.
+//! The numbers are in [`thresholds`](super::thresholds).
 
+use crate::findings::thresholds as limit;
 use crate::words::units;
 
 /// The shape of growth.
@@ -10,11 +12,12 @@ use crate::words::units;
 pub(crate) enum Shape {
     /// It did not grow to speak of, or rose and fell without a trend.
     Level,
-    /// It came in one or two steps: an import, a table built once, data loaded once.
+    /// More than 34 % of it came between two samples: an import, a table built once, data loaded once.
     OneOff,
     /// It grew, and then stayed: a cache or a pool that is full.
     Bounded,
-    /// It fell back deeply again and again: a buffer that is emptied, garbage that is collected.
+    /// It fell by at least 33 % of the highest sample and rose by as much again: a buffer that is emptied, garbage that is
+    /// collected.
     Sawtooth,
     /// It grew at a steady pace until the last sample.
     Linear(Line),
@@ -30,18 +33,6 @@ pub(crate) struct Line {
     /// The part of the variance that the line explains, 0 to 1.
     pub(crate) fit: f64,
 }
-
-/// Fewer samples tell nothing.
-const FEWEST: usize = 12;
-/// A line must explain this much.
-const GOOD_FIT: f64 = 0.9;
-/// A fall by this part of the highest sample is a tooth of a saw.
-const TOOTH: u64 = 3;
-/// One step that is more than this part of all growth is no steady growth.
-const LARGEST_STEP: f64 = 0.34;
-
-/// Growth that goes on adds no less than these parts of itself in the last third and the last sixth of the time.
-const GOES_ON: [u64; 2] = [20, 60];
 
 /// The steady growth of a row of samples until the last one, if there is such.
 ///
@@ -65,7 +56,8 @@ pub(crate) fn steady_growth(samples: &[u64], allocated: &[u64]) -> Option<Line> 
     }
 }
 
-/// Whether it grew to the end, be it ever more slowly.
+/// Whether it grew to the end, if only slowly: by 5 % of all growth in the last third of the time, and by 1.7 % in the last
+/// sixth.
 fn goes_on(samples: &[u64]) -> bool {
     let (_, grown) = begun(samples);
     let (Some(&first), Some(&last)) = (grown.first(), grown.last()) else {
@@ -73,8 +65,9 @@ fn goes_on(samples: &[u64]) -> bool {
     };
     let growth = last.saturating_sub(first);
     let since = |sixth: usize| last.saturating_sub(grown[(grown.len() - 1) * sixth / 6]);
-    let [third, sixth] = GOES_ON;
-    growth > 0 && since(4) >= growth / third && since(5) >= growth / sixth
+    growth > 0
+        && since(4) >= limit::GOES_ON_IN_LAST_THIRD.of(growth)
+        && since(5) >= limit::GOES_ON_IN_LAST_SIXTH.of(growth)
 }
 
 /// The same samples as if they had been taken each time that the program had allocated as much again.
@@ -100,10 +93,13 @@ fn by_work(samples: &[u64], allocated: &[u64]) -> Vec<u64> {
     (0..=steps).map(level).collect()
 }
 
-/// What came before it began is no part of its shape: where that is, and the rest.
+/// The sample at which it began, the first above 5 % of the highest one, and the samples from there on.
 fn begun(samples: &[u64]) -> (usize, &[u64]) {
     let highest = samples.iter().copied().max().unwrap_or(0);
-    let from = samples.iter().position(|&level| level > highest / 20).unwrap_or(0);
+    let from = samples
+        .iter()
+        .position(|&level| level > limit::GROWTH_BEGINS_OF_HIGHEST.of(highest))
+        .unwrap_or(0);
     (from, &samples[from..])
 }
 
@@ -117,13 +113,13 @@ pub(crate) fn shape(samples: &[u64]) -> Shape {
     let (Some(&first), Some(&last)) = (grown.first(), grown.last()) else {
         return Shape::Level;
     };
-    if teeth(grown, highest) > 0 {
+    if count_dips(grown, highest) > 0 {
         return Shape::Sawtooth;
     }
     let growth = last.saturating_sub(first.min(last));
-    if growth <= highest / 3 {
+    if growth <= limit::GROWTH_LEAST_OF_HIGHEST.of(highest) {
         // All of it was there from the start, or is gone.
-        return if last > highest / 2 {
+        return if last > limit::ONE_OFF_STAYS_OF_HIGHEST.of(highest) {
             Shape::OneOff
         } else {
             Shape::Level
@@ -131,18 +127,19 @@ pub(crate) fn shape(samples: &[u64]) -> Shape {
     }
     let steps = grown.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
     let largest = steps.max().unwrap_or(0);
-    if grown.len() < FEWEST || largest as f64 > LARGEST_STEP * growth as f64 {
+    if grown.len() < limit::GROWTH_LEAST_SAMPLES || largest as f64 > limit::GROWTH_LARGEST_STEP_RATIO * growth as f64 {
         return Shape::OneOff;
     }
     // Steady growth has about a third of itself in each third of the time.
     let at = |part: usize| grown[(grown.len() - 1) * part / 6];
     let in_last_third = last.saturating_sub(at(4));
     let in_last_sixth = last.saturating_sub(at(5));
-    if in_last_third < growth / 6 || in_last_sixth < growth / 20 {
+    if in_last_third < limit::STEADY_IN_LAST_THIRD.of(growth) || in_last_sixth < limit::STEADY_IN_LAST_SIXTH.of(growth)
+    {
         return Shape::Bounded;
     }
     let (per_sample, fit) = line(grown);
-    if fit < GOOD_FIT || per_sample <= 0.0 {
+    if fit < limit::GROWTH_LEAST_FIT_RATIO || per_sample <= 0.0 {
         return Shape::Level;
     }
     Shape::Linear(Line { from, per_sample, fit })
@@ -164,15 +161,15 @@ pub(crate) fn has_settled(samples: &[u64]) -> bool {
         .max()
         .unwrap_or(0);
     let growth = highest.saturating_sub(first.min(highest));
-    samples.len() >= FEWEST
-        && last >= highest / 3 * 2
-        && growth > highest / 3
-        && highest.saturating_sub(reached) < growth / 20
+    samples.len() >= limit::GROWTH_LEAST_SAMPLES
+        && last >= limit::SETTLED_STAYS_OF_HIGHEST.of(highest)
+        && growth > limit::GROWTH_LEAST_OF_HIGHEST.of(highest)
+        && highest.saturating_sub(reached) < limit::SETTLED_ADDS_OF_GROWTH.of(growth)
 }
 
-/// How often it fell deeply and rose again.
-fn teeth(samples: &[u64], highest: u64) -> usize {
-    let least = highest / TOOTH;
+/// How often it fell by at least 33 % of the highest sample and rose by as much again.
+fn count_dips(samples: &[u64], highest: u64) -> usize {
+    let least = limit::DIP_OF_HIGHEST.of(highest);
     let (mut top, mut bottom, mut falling, mut count) = (0u64, u64::MAX, false, 0);
     for &level in samples {
         if falling {
@@ -208,7 +205,7 @@ fn line(samples: &[u64]) -> (f64, f64) {
     (together / time, together * together / (time * level))
 }
 
-/// `by 43.0 MiB a second over 16.2 s`, of so many samples that are `width` seconds apart.
+/// `by 43.0 MiB a second over 16.2 s`, of a number of samples that are `width` seconds apart.
 pub(crate) fn pace(trend: &Line, width: f64, samples: usize) -> String {
     let a_second = (trend.per_sample / width).max(0.0) as u64;
     let seconds = units::duration(samples.saturating_sub(trend.from) as f64 * width);
@@ -344,5 +341,35 @@ mod tests {
     #[test]
     fn a_few_samples_are_no_evidence_of_steady_growth() {
         assert_eq!(of(8, |at| at * MIB), Shape::OneOff);
+    }
+
+    /// Whether samples are judged so, one step below a threshold and at it.
+    fn pair(is: fn(Shape) -> bool, below: &[u64], at: &[u64]) -> [bool; 2] {
+        [is(shape(below)), is(shape(at))]
+    }
+
+    #[test]
+    fn the_thresholds_of_shapes_hold_to_the_sample_and_the_byte() {
+        let is_linear = |shape| matches!(shape, Shape::Linear(_));
+        let row = |count: u64| (1..=count).collect::<Vec<u64>>();
+        assert_eq!(pair(is_linear, &row(11), &row(12)), [false, true], "12 samples");
+        let is_sawtooth = |shape| shape == Shape::Sawtooth;
+        let dip = |to: u64| [300, to, 300];
+        assert_eq!(
+            pair(is_sawtooth, &dip(201), &dip(200)),
+            [false, true],
+            "33 % of the highest"
+        );
+        let is_one_off = |shape| shape == Shape::OneOff;
+        assert_eq!(
+            pair(is_one_off, &[300, 150], &[300, 151]),
+            [false, true],
+            "50 % of the highest"
+        );
+        let settled = |last: u64| {
+            let samples: Vec<u64> = (0..12).map(|at| if at < 3 { 0 } else { 300 }).chain([last]).collect();
+            has_settled(&samples)
+        };
+        assert_eq!([settled(199), settled(200)], [false, true], "67 % of the highest");
     }
 }

@@ -1,9 +1,9 @@
 //! `peak_spike`: memory that was live at the peak and is gone after it.
 //!
 //! A line's spike is what it had live at the peak, less the least that it had at any sample after the peak and at the
-//! end. It is told from [`SPIKE_PERCENT`] of the peak on. A healthy program has spikes too: its data has to be somewhere.
+//! end. It is told from [`limit::SPIKE_LEAST_OF_PEAK`] on. A healthy program has spikes too: its data has to be somewhere.
 //! So it is only good to know, unless the table of calls (`data/calls.toml`) knows that an option of the same library
-//! avoids it, and it is at least [`AVOIDABLE_PERCENT`] of the peak.
+//! avoids it, and it is at least [`limit::SPIKE_AVOIDABLE_OF_PEAK`].
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -12,6 +12,7 @@ use deadweight_analysis::{Amount, FrameName};
 
 use crate::attribution::rows::{By, Row, Rows};
 use crate::findings::finding::finding;
+use crate::findings::thresholds::{self as limit, Share};
 use crate::knowledge::calls::{self, Call};
 use crate::knowledge::installed::Lookup;
 use crate::model::{Finding, FindingKind, Line, Report, Severity};
@@ -19,16 +20,6 @@ use crate::words::{names, units};
 
 mod copies;
 
-/// A line's memory below this share of the peak is no spike.
-const SPIKE_PERCENT: u64 = 30;
-/// Nor is it below this.
-const SPIKE_LEAST: u64 = 64 << 20;
-/// From this share on an avoidable spike should be looked at.
-const AVOIDABLE_PERCENT: u64 = 40;
-/// Spikes that no line has alone are told from this share on.
-const SPREAD_PERCENT: u64 = 50;
-/// A call that has this share of a spike contains it.
-const CONTAINS_PERCENT: u64 = 50;
 /// Of one line, and of many lines.
 const SITES: usize = 5;
 /// Lines that are told.
@@ -56,7 +47,7 @@ pub(super) fn drop_explained(findings: &mut Vec<Finding>) {
     findings.retain(|found| {
         let is_explained = |(file, line, spike): (String, Option<u32>, u64)| {
             let same = causes.iter().filter(|cause| (&cause.0, cause.1) == (&file, line));
-            same.map(|cause| cause.2).fold(0, u64::saturating_add) >= spike / 2
+            same.map(|cause| cause.2).fold(0, u64::saturating_add) >= limit::SPIKE_EXPLAINED.of(spike)
         };
         found.kind != FindingKind::PeakSpike
             || found.severity != Severity::Low
@@ -72,7 +63,7 @@ struct Group<'r, 'a> {
 
 /// How a group went on after the peak.
 #[derive(Clone, Copy, Debug, Default)]
-struct Course {
+struct SpikeProfile {
     peak: u64,
     /// What went after the peak.
     spike: u64,
@@ -99,26 +90,26 @@ fn sum(rows: &[&Row<'_>], amount: impl Fn(&Row<'_>) -> u64) -> u64 {
 }
 
 /// The sum over the processes; the times are those of the one that has most.
-fn course(rows: &Rows<'_>, of: &[&Row<'_>], peak_nanos: u64) -> Course {
+fn profile(rows: &Rows<'_>, of: &[&Row<'_>], peak_nanos: u64) -> SpikeProfile {
     let mut by_process: BTreeMap<usize, Vec<&Row<'_>>> = BTreeMap::new();
     for row in of {
         by_process.entry(row.process).or_default().push(row);
     }
     let parts = by_process.into_iter();
-    let courses = parts.map(|(process, of)| course_in(rows, process, &of, peak_nanos));
-    courses.reduce(add).unwrap_or_default()
+    let profiles = parts.map(|(process, of)| profile_in(rows, process, &of, peak_nanos));
+    profiles.reduce(add).unwrap_or_default()
 }
 
-fn add(a: Course, b: Course) -> Course {
+fn add(a: SpikeProfile, b: SpikeProfile) -> SpikeProfile {
     let most = if b.spike > a.spike { b } else { a };
-    Course {
+    SpikeProfile {
         peak: a.peak.saturating_add(b.peak),
         spike: a.spike.saturating_add(b.spike),
         ..most
     }
 }
 
-fn course_in(rows: &Rows<'_>, process: usize, of: &[&Row<'_>], peak_nanos: u64) -> Course {
+fn profile_in(rows: &Rows<'_>, process: usize, of: &[&Row<'_>], peak_nanos: u64) -> SpikeProfile {
     let answer = rows.process(process);
     let stacks: HashSet<u32> = of.iter().map(|row| row.stack as u32).collect();
     let level = answer.history.series(|stack| stacks.contains(&stack.0));
@@ -131,7 +122,7 @@ fn course_in(rows: &Rows<'_>, process: usize, of: &[&Row<'_>], peak_nanos: u64) 
     let fallen = later().find(|&sample| level[sample] <= peak - spike / 2);
     let width = answer.history.width_nanos as f64 / 1e9;
     let high = level.iter().filter(|&&level| level >= peak / 2).count();
-    Course {
+    SpikeProfile {
         peak,
         spike,
         lingered: fallen.map(|sample| answer.history.nanos(sample).saturating_sub(peak_nanos) as f64 / 1e9),
@@ -162,7 +153,7 @@ fn inside<'a>(rows: &Rows<'a>, of: &[&Row<'a>], depth: impl Fn(&Row<'a>) -> usiz
             }
         }
         let best = by_function.into_values().max_by_key(|(bytes, _)| *bytes);
-        let Some((_, frame)) = best.filter(|(bytes, _)| *bytes >= whole / 100 * CONTAINS_PERCENT) else {
+        let Some((_, frame)) = best.filter(|(bytes, _)| *bytes >= limit::SPIKE_CONTAINED_IN_CALL.of(whole)) else {
             return path;
         };
         left.retain(|(frames, _)| {
@@ -175,8 +166,8 @@ fn inside<'a>(rows: &Rows<'a>, of: &[&Row<'a>], depth: impl Fn(&Row<'a>) -> usiz
 }
 
 /// `freed 2.41 s later`, `kept until the program ended`.
-fn fate(course: &Course) -> String {
-    match course.lingered {
+fn fate(profile: &SpikeProfile) -> String {
+    match profile.lingered {
         Some(seconds) => format!("freed {} later", units::duration(seconds)),
         None => "kept until the program ended".to_owned(),
     }
@@ -187,46 +178,63 @@ pub(crate) fn find(rows: &Rows<'_>, peak_nanos: u64, lookup: &Lookup, report: &R
     let Some(whole) = report.peak.rss_bytes.or(report.peak.heap_bytes) else {
         return Vec::new();
     };
-    let least = |percent: u64| (whole / 100).saturating_mul(percent).max(SPIKE_LEAST);
+    let least = |share: Share| share.of(whole).max(limit::SPIKE_LEAST_BYTES);
     let groups = groups(rows);
-    let mut large: Vec<(&Group<'_, '_>, Course)> = groups
+    let mut large: Vec<(&Group<'_, '_>, SpikeProfile)> = groups
         .iter()
-        .filter(|group| sum(&group.rows, |row| row.amounts.peak.bytes) >= least(SPIKE_PERCENT))
-        .map(|group| (group, course(rows, &group.rows, peak_nanos)))
-        .filter(|(_, course)| course.spike >= least(SPIKE_PERCENT))
+        .filter(|group| sum(&group.rows, |row| row.amounts.peak.bytes) >= least(limit::SPIKE_LEAST_OF_PEAK))
+        .map(|group| (group, profile(rows, &group.rows, peak_nanos)))
+        .filter(|(_, profile)| profile.spike >= least(limit::SPIKE_LEAST_OF_PEAK))
         .collect();
-    large.sort_by_key(|(_, course)| Reverse(course.spike));
+    large.sort_by_key(|(_, profile)| Reverse(profile.spike));
     large.truncate(MOST);
     if large.is_empty() {
-        return spread(rows, peak_nanos, least(SPREAD_PERCENT), report)
-            .into_iter()
-            .collect();
+        return spread(
+            rows,
+            peak_nanos,
+            least(limit::SPIKE_OF_MANY_LINES_LEAST_OF_PEAK),
+            report,
+        )
+        .into_iter()
+        .collect();
     }
     let told = large
         .iter()
-        .map(|(group, course)| of_line(rows, group, course, lookup, report));
+        .map(|(group, profile)| of_line(rows, group, profile, lookup, report));
     told.collect()
 }
 
 /// The spike of one line.
-fn of_line(rows: &Rows<'_>, group: &Group<'_, '_>, course: &Course, lookup: &Lookup, report: &Report) -> Finding {
+fn of_line(
+    rows: &Rows<'_>,
+    group: &Group<'_, '_>,
+    profile: &SpikeProfile,
+    lookup: &Lookup,
+    report: &Report,
+) -> Finding {
     let cwd = report.run.cwd.as_deref();
     let line = names::line(&group.at);
     let path = inside(rows, &group.rows, |row| row.user_depth());
     let frames: Vec<Line> = path.iter().map(names::line).chain([line.clone()]).collect();
     let source = lookup.source(group.at.file, group.at.line);
     let call = calls::find(&frames, source.as_deref());
-    let copies = copies::find(rows, &group.rows, course.spike, cwd);
+    let copies = copies::find(rows, &group.rows, profile.spike, cwd);
 
-    let (size, place, fate) = (units::size(course.spike), names::location(&line, cwd), fate(course));
+    let (size, place, fate) = (units::size(profile.spike), names::location(&line, cwd), fate(profile));
     let mut title = format!("{size} of the peak came from {place} and was {fate}");
     match call {
         Some(Call { name, needs, .. }) => title.push_str(&format!(": {name} needs {needs}.")),
         None => title.push('.'),
     }
-    let mut found = finding(FindingKind::PeakSpike, Severity::Low, title, Some(course.spike), report);
+    let mut found = finding(
+        FindingKind::PeakSpike,
+        Severity::Low,
+        title,
+        Some(profile.spike),
+        report,
+    );
     let whole = report.peak.rss_bytes.or(report.peak.heap_bytes).unwrap_or(0);
-    if call.is_some_and(|call| call.avoidable) && course.spike >= whole / 100 * AVOIDABLE_PERCENT {
+    if call.is_some_and(|call| call.avoidable) && profile.spike >= limit::SPIKE_AVOIDABLE_OF_PEAK.of(whole) {
         found.severity = Severity::Medium;
     }
     let of_group = |row: &Row<'_>| match row.user == group.at {
@@ -237,7 +245,7 @@ fn of_line(rows: &Rows<'_>, group: &Group<'_, '_>, course: &Course, lookup: &Loo
     found.sites = rows.sites(By::Inner, SITES, of_group);
     found.user_sites = rows.sites(By::User, 1, of_group);
     found.count = found.user_sites.first().map(|site| site.blocks);
-    found.lingered_seconds = course.lingered;
+    found.lingered_seconds = profile.lingered;
     if let Some(source) = source {
         found.evidence.push(format!("{place} is `{source}`."));
     }
@@ -249,7 +257,7 @@ fn of_line(rows: &Rows<'_>, group: &Group<'_, '_>, course: &Course, lookup: &Loo
             at.function
         ));
     }
-    found.evidence.extend(held(course));
+    found.evidence.extend(held(profile));
     let same_size = copies.is_some();
     found.evidence.extend(copies);
     found.suggestion = Some(match call {
@@ -261,9 +269,9 @@ fn of_line(rows: &Rows<'_>, group: &Group<'_, '_>, course: &Course, lookup: &Loo
 }
 
 /// How high it was, and for how long, if it was sampled.
-fn held(course: &Course) -> Option<String> {
-    (course.held > 0.0).then(|| {
-        let (peak, held) = (units::size(course.peak), units::duration(course.held));
+fn held(profile: &SpikeProfile) -> Option<String> {
+    (profile.held > 0.0).then(|| {
+        let (peak, held) = (units::size(profile.peak), units::duration(profile.held));
         format!("It had {peak} at the peak, and at least half of that for {held} in all.")
     })
 }
@@ -271,26 +279,32 @@ fn held(course: &Course) -> Option<String> {
 /// A spike that no line has alone: the innermost call that contains it.
 fn spread(rows: &Rows<'_>, peak_nanos: u64, least: u64, report: &Report) -> Option<Finding> {
     let cwd = report.run.cwd.as_deref();
-    let mut best: Option<(usize, Course)> = None;
+    let mut best: Option<(usize, SpikeProfile)> = None;
     for process in 0..rows.processes() {
         let all: Vec<&Row<'_>> = rows.list.iter().filter(|row| row.process == process).collect();
-        let course = course_in(rows, process, &all, peak_nanos);
-        if course.spike >= least && best.is_none_or(|(_, best)| course.spike > best.spike) {
-            best = Some((process, course));
+        let profile = profile_in(rows, process, &all, peak_nanos);
+        if profile.spike >= least && best.is_none_or(|(_, best)| profile.spike > best.spike) {
+            best = Some((process, profile));
         }
     }
-    let (process, course) = best?;
+    let (process, profile) = best?;
     let all: Vec<&Row<'_>> = rows.list.iter().filter(|row| row.process == process).collect();
     let path = inside(rows, &all, |row| rows.frames(row).len());
     let call = path.iter().rfind(|frame| names::has_file(frame))?;
     let place = names::location(&names::line(call), cwd);
     let title = format!(
         "{} of the peak was made by many lines below {} ({place}) and was {}.",
-        units::size(course.spike),
+        units::size(profile.spike),
         names::clean(call.function),
-        fate(&course)
+        fate(&profile)
     );
-    let mut found = finding(FindingKind::PeakSpike, Severity::Low, title, Some(course.spike), report);
+    let mut found = finding(
+        FindingKind::PeakSpike,
+        Severity::Low,
+        title,
+        Some(profile.spike),
+        report,
+    );
     let of_process = |row: &Row<'_>| match row.process == process {
         true => row.amounts.peak,
         false => Amount::default(),
@@ -298,9 +312,9 @@ fn spread(rows: &Rows<'_>, peak_nanos: u64, least: u64, report: &Report) -> Opti
     found.pid = Some(rows.process(process).id.pid);
     found.sites = rows.sites(By::Inner, SITES, of_process);
     found.user_sites = rows.sites(By::User, SITES, of_process);
-    found.lingered_seconds = course.lingered;
-    found.evidence.extend(held(&course));
-    let copies = copies::find(rows, &all, course.spike, cwd);
+    found.lingered_seconds = profile.lingered;
+    found.evidence.extend(held(&profile));
+    let copies = copies::find(rows, &all, profile.spike, cwd);
     let advice = if copies.is_some() { COPIES } else { ANYTHING };
     found.evidence.extend(copies);
     found.suggestion = Some(advice.to_owned());

@@ -13,13 +13,13 @@ const SITES: usize = 2;
 /// Sentences of evidence in the short text.
 const EVIDENCE: usize = 2;
 /// The findings that should be looked at.
-pub(super) fn grave(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()> {
-    let is_grave = |found: &&Finding| found.severity != Severity::Low;
-    let grave: Vec<&Finding> = report.findings.iter().filter(is_grave).collect();
-    if !grave.is_empty() {
+pub(super) fn actionable(page: &mut Page<'_>, report: &Report, extent: &Extent) -> io::Result<()> {
+    let is_actionable = |found: &&Finding| found.severity != Severity::Low;
+    let actionable: Vec<&Finding> = report.findings.iter().filter(is_actionable).collect();
+    if !actionable.is_empty() {
         page.heading("Found:")?;
     }
-    for found in grave {
+    for found in actionable {
         let paint = if found.severity == Severity::High {
             Paint::Red
         } else {

@@ -6,7 +6,7 @@ use super::layout::{Page, Paint, pad_end, pad_start};
 use crate::model::{Ledger, Report};
 use crate::words::units;
 
-/// Items below one part in so many are summed up.
+/// Items below 2 % of the whole (one part in 50) are summed up.
 const SMALLEST_PART: u64 = 50;
 
 /// An item: how it is called, its bytes, and advice if it is the biggest.

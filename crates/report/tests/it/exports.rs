@@ -1,48 +1,48 @@
 //! Collapsed stacks, flame graph, speedscope.
 
 use deadweight_analysis::Analysis;
-use deadweight_report::{What, collapsed, flamegraph, speedscope};
+use deadweight_report::{Metric, collapsed, flamegraph, speedscope};
 use serde_json::Value;
 
 use crate::fixture;
 
-fn lines(analysis: &Analysis, what: What) -> String {
+fn lines(analysis: &Analysis, metric: Metric) -> String {
     let mut out = Vec::new();
-    collapsed::render(analysis, what, &mut out).unwrap();
+    collapsed::render(analysis, metric, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
-fn svg(analysis: &Analysis, what: What) -> String {
+fn svg(analysis: &Analysis, metric: Metric) -> String {
     let mut out = Vec::new();
-    flamegraph::render(analysis, what, "bench.py <peak> \u{1b}[31m&", &mut out).unwrap();
+    flamegraph::render(analysis, metric, "bench.py <peak> \u{1b}[31m&", &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
 fn scope(analysis: &Analysis) -> Value {
     let mut out = Vec::new();
-    speedscope::render(analysis, What::Peak, "bench.py", &mut out).unwrap();
+    speedscope::render(analysis, Metric::Peak, "bench.py", &mut out).unwrap();
     serde_json::from_slice(&out).unwrap()
 }
 
 #[test]
 fn collapsed_stacks_of_the_peak() {
-    insta::assert_snapshot!(lines(&fixture::bench().1, What::Peak));
+    insta::assert_snapshot!(lines(&fixture::bench().1, Metric::Peak));
 }
 
 #[test]
 fn collapsed_stacks_of_all_that_was_allocated() {
-    insta::assert_snapshot!(lines(&fixture::bench().1, What::Allocated));
+    insta::assert_snapshot!(lines(&fixture::bench().1, Metric::Allocated));
 }
 
 #[test]
 fn with_several_processes_the_process_is_the_outermost_frame() {
-    insta::assert_snapshot!(lines(&fixture::pool().1, What::Peak));
+    insta::assert_snapshot!(lines(&fixture::pool().1, Metric::Peak));
 }
 
 #[test]
 fn a_collapsed_line_is_frames_and_bytes_whatever_the_names() {
     let analysis = fixture::hostile().1;
-    let text = lines(&analysis, What::Peak);
+    let text = lines(&analysis, Metric::Peak);
     assert_eq!(text.lines().count(), 3);
     let mut sum = 0;
     for line in text.lines() {
@@ -97,8 +97,8 @@ fn titles(svg: &str) -> Vec<String> {
 
 #[test]
 fn a_flame_graph_shows_the_frames_and_their_bytes() {
-    for what in [What::Peak, What::Allocated] {
-        let svg = svg(&fixture::bench().1, what);
+    for metric in [Metric::Peak, Metric::Allocated] {
+        let svg = svg(&fixture::bench().1, metric);
         let titles = titles(&svg);
         for name in [
             "make_trips (/home/me/project/bench.py:18)",
@@ -117,14 +117,14 @@ fn a_flame_graph_shows_the_frames_and_their_bytes() {
 
 #[test]
 fn a_flame_graph_is_well_formed_whatever_the_names() {
-    let svg = svg(&fixture::hostile().1, What::Peak);
+    let svg = svg(&fixture::hostile().1, Metric::Peak);
     assert!(titles(&svg).iter().any(|title| title.contains("<&>.py:3")));
     assert!(!svg.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t' | '\r')));
 }
 
 #[test]
 fn a_flame_graph_of_nothing_says_so() {
-    let svg = svg(&fixture::nothing(), What::Peak);
+    let svg = svg(&fixture::nothing(), Metric::Peak);
     titles(&svg);
     assert!(svg.contains("No memory was recorded."));
 }
@@ -132,7 +132,7 @@ fn a_flame_graph_of_nothing_says_so() {
 #[test]
 fn the_same_input_gives_the_same_bytes() {
     let (one, two) = (fixture::pool().1, fixture::pool().1);
-    assert_eq!(svg(&one, What::Peak), svg(&two, What::Peak));
+    assert_eq!(svg(&one, Metric::Peak), svg(&two, Metric::Peak));
     assert_eq!(scope(&one), scope(&two));
 }
 

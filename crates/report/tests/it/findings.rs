@@ -1,7 +1,7 @@
 //! What is said, and above all what is not.
 
 use deadweight_analysis::manifest::ExitKind;
-use deadweight_report::{BuildOptions, FindingKind, Report, Severity, build};
+use deadweight_report::{BuildOptions, FindingKind, Report, Severity, build, snapshot_of_peak};
 
 use crate::fixture::{self, COPY, LOAD, MAIN, MIB, exit, freed, kept, manifest, process};
 
@@ -179,4 +179,29 @@ fn a_memory_error_that_nothing_caught_is_a_lack_of_memory() {
     assert!(found.title.contains("ended with a MemoryError") && found.title.contains("1.00 GiB of the process"));
     assert_eq!(report.run.exit.limit_kind.as_deref(), Some("rlimit"));
     assert!(report.warnings.iter().all(|warning| !warning.contains("MemoryError")));
+}
+
+#[test]
+fn the_snapshot_of_the_peak_is_a_whole_one_and_few_are_asked() {
+    let of = |taken: &[u64], bytes: &[Option<u64>]| {
+        let mut asked = Vec::new();
+        let chosen = snapshot_of_peak(taken, 1000, |at| {
+            asked.push(at);
+            bytes[at]
+        });
+        (chosen, asked)
+    };
+    assert_eq!(of(&[100, 200, 1101], &[Some(5), Some(5), Some(9)]), (Some(1), vec![1]));
+    assert_eq!(
+        of(&[100, 200, 1100], &[Some(5), Some(5), Some(5)]),
+        (Some(2), vec![1, 2])
+    );
+    assert_eq!(
+        of(&[100, 200, 1100], &[Some(5), Some(5), Some(4)]),
+        (Some(1), vec![1, 2])
+    );
+    let cut_off = of(&[100, 200, 1050, 1112], &[Some(5), None, None, Some(9)]);
+    assert_eq!(cut_off, (Some(3), vec![1, 0, 2, 3]));
+    assert_eq!(of(&[1500, 1600], &[None, Some(5)]), (Some(1), vec![0, 1]));
+    assert_eq!(of(&[200, 1500], &[None, None]).0, None);
 }

@@ -13,3 +13,4 @@ mod over_time;
 mod regions;
 mod sites;
 mod text;
+mod thresholds;

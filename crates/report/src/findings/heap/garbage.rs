@@ -3,7 +3,7 @@
 use deadweight_heap::{CycleGroup, SnapshotAnswer, short_type};
 
 use super::advice;
-use super::course::{self, AtPeak};
+use super::history::{self, AtPeak};
 use crate::findings::evidence::{Evidence, by_process, of_peak};
 use crate::findings::finding::{MOST, chain, found, severity};
 use crate::model::{Finding, FindingKind, Report};
@@ -18,9 +18,9 @@ pub(super) fn collectable(evidence: &Evidence<'_>, report: &Report) -> Vec<Findi
         }
     }
     largest(all, |snapshot, group| {
-        let course = course::of(evidence, snapshot.process, &group.stacks);
+        let history = history::of(evidence, snapshot.process, &group.stacks);
         let in_snapshot = (group.amount.bytes(), group.stacks.as_slice());
-        let AtPeak { bytes, because } = course::at_peak(course.as_ref(), in_snapshot, snapshot.nanos, evidence);
+        let AtPeak { bytes, because } = history::at_peak(history.as_ref(), in_snapshot, snapshot.nanos, evidence);
         let severity = severity(bytes, report)?;
         let about = if because.is_some() { "About " } else { "" };
         let title = format!(

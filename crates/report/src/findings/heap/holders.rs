@@ -6,30 +6,24 @@
 
 use deadweight_heap::{Holder, HolderSeries, SnapshotAnswer, Step, holders_over_time, short_type};
 
-use super::course::{self, AtPeak, Course};
+use super::history::{self, AllocationHistory, AtPeak};
 use super::{advice, garbage};
 use crate::findings::evidence::Evidence;
 use crate::findings::finding::{MOST, chain, found, has_grown, severity};
+use crate::findings::thresholds as limit;
 use crate::model::{Finding, FindingKind, Report, Severity};
 use crate::words::units;
 
-/// A holder must have been seen growing this often: two points may be chance.
-const POINTS: usize = 3;
-/// Without elements that can be counted, more often.
-const POINTS_ALONE: usize = 4;
-/// A holder of less has not grown steadily.
-const SMALLEST_STEADY: u64 = 8 << 20;
-
-/// Holders that grew in at least [`POINTS`] snapshots in a row.
+/// Holders that grew in at least three snapshots in a row.
 pub(super) fn growing(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
     let series = holders_over_time(evidence.snapshots);
     let mut found = Vec::new();
     // What only native code holds at that moment is on its way somewhere.
     for series in series.iter().filter(|series| series.top().1.rooted) {
-        let course = course::of(evidence, series.process, &series.top().1.stacks);
-        let steady = course.as_ref().filter(|course| is_steady(series, course, evidence));
-        if grew(series, course.as_ref(), evidence) || steady.is_some() {
-            found.extend(finding_of(series, course.as_ref(), evidence, report));
+        let history = history::of(evidence, series.process, &series.top().1.stacks);
+        let steady = history.as_ref().filter(|history| is_steady(series, history, evidence));
+        if grew(series, history.as_ref(), evidence) || steady.is_some() {
+            found.extend(finding_of(series, history.as_ref(), evidence, report));
         }
         if found.len() >= MOST {
             break;
@@ -40,13 +34,13 @@ pub(super) fn growing(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> 
 
 /// Whether it holds what grew in a straight line through the whole run: then one snapshot tells enough, if it is the
 /// last one.
-fn is_steady(series: &HolderSeries<'_>, course: &Course, evidence: &Evidence<'_>) -> bool {
+fn is_steady(series: &HolderSeries<'_>, history: &AllocationHistory, evidence: &Evidence<'_>) -> bool {
     let (snapshot, holder) = series.top();
     let bytes = holder.amount.bytes();
-    bytes >= SMALLEST_STEADY
-        && course::known(&holder.stacks) >= bytes / 2
+    bytes >= limit::LEAK_LEAST_BYTES
+        && history::known(&holder.stacks) >= limit::HOLDER_KNOWN.of(bytes)
         && !complete(series, evidence).any(|other| other.number > snapshot.number)
-        && course.is_steady(bytes, snapshot.nanos)
+        && history.is_steady(bytes, snapshot.nanos)
 }
 
 /// The complete snapshots of the holder's process.
@@ -56,7 +50,7 @@ fn complete<'a>(series: &HolderSeries<'_>, evidence: &Evidence<'a>) -> impl Iter
     snapshots.filter(move |other| other.complete && other.process == process)
 }
 
-fn grew(series: &HolderSeries<'_>, course: Option<&Course>, evidence: &Evidence<'_>) -> bool {
+fn grew(series: &HolderSeries<'_>, history: Option<&AllocationHistory>, evidence: &Evidence<'_>) -> bool {
     let Some((_, first)) = series.points.get(series.rise.start) else {
         return false;
     };
@@ -65,14 +59,14 @@ fn grew(series: &HolderSeries<'_>, course: Option<&Course>, evidence: &Evidence<
     // Two may be chance, so what the other points tell is never enough by itself.
     let points = match seen {
         ..2 => seen,
-        _ => seen + usize::from(began_later(series, evidence)) + usize::from(went_on(snapshot, top, course, evidence)),
+        _ => seen + usize::from(began_later(series, evidence)) + usize::from(went_on(snapshot, top, history, evidence)),
     };
     let larger = has_grown(first.amount.bytes(), top.amount.bytes());
     match (&first.elements, &top.elements) {
-        (Some(before), Some(after)) => points >= POINTS && larger && after.count > before.count,
+        (Some(before), Some(after)) => points >= limit::GROWN_LEAST_SNAPSHOTS && larger && after.count > before.count,
         // It became a container of many while it was watched.
-        (None, Some(_)) => points >= POINTS && larger,
-        (_, None) => points >= POINTS_ALONE && larger,
+        (None, Some(_)) => points >= limit::GROWN_LEAST_SNAPSHOTS && larger,
+        (_, None) => points >= limit::GROWN_UNCOUNTED_LEAST_SNAPSHOTS && larger,
     }
 }
 
@@ -87,9 +81,14 @@ fn began_later(series: &HolderSeries<'_>, evidence: &Evidence<'_>) -> bool {
 }
 
 /// Whether what was allocated for it went on growing up to the peak.
-fn went_on(top: &SnapshotAnswer, holder: &Holder, course: Option<&Course>, evidence: &Evidence<'_>) -> bool {
+fn went_on(
+    top: &SnapshotAnswer,
+    holder: &Holder,
+    history: Option<&AllocationHistory>,
+    evidence: &Evidence<'_>,
+) -> bool {
     let bytes = holder.amount.bytes();
-    let at_peak = course::at_peak(course, (bytes, &holder.stacks), top.nanos, evidence);
+    let at_peak = history::at_peak(history, (bytes, &holder.stacks), top.nanos, evidence);
     has_grown(bytes, at_peak.bytes)
 }
 
@@ -102,11 +101,12 @@ fn has_stopped(series: &HolderSeries<'_>, evidence: &Evidence<'_>) -> bool {
     };
     let (start, end) = evidence.span_nanos;
     let rest = end.saturating_sub(top.nanos);
-    if rest < end.saturating_sub(start) / 3 || rest < top.nanos.saturating_sub(first.nanos) {
+    if rest < limit::STOPPED_LEAST_OF_RUN.of(end.saturating_sub(start)) || rest < top.nanos.saturating_sub(first.nanos)
+    {
         return false;
     }
     // A snapshot begins at some point of a rise, and what is mapped in one piece comes at once.
-    let settled = top.nanos.saturating_add(rest / 4);
+    let settled = top.nanos.saturating_add(limit::STOPPED_SETTLES_OF_REST.of(rest));
     let highest = |from: u64, to: u64| {
         let within = evidence
             .moments
@@ -115,22 +115,22 @@ fn has_stopped(series: &HolderSeries<'_>, evidence: &Evidence<'_>) -> bool {
         within.map(|moment| moment.total).max()
     };
     match (highest(start, settled), highest(settled, u64::MAX)) {
-        (Some(before), Some(after)) => after <= before.saturating_add(before / 20),
+        (Some(before), Some(after)) => after <= before.saturating_add(limit::STOPPED_RISE_OF_TOTAL.of(before)),
         _ => false,
     }
 }
 
 fn finding_of(
     series: &HolderSeries<'_>,
-    course: Option<&Course>,
+    history: Option<&AllocationHistory>,
     evidence: &Evidence<'_>,
     report: &Report,
 ) -> Option<Finding> {
     let (top, holder) = series.top();
     let (_, first) = series.points.get(series.rise.start)?;
     let in_snapshot = holder.amount.bytes();
-    let AtPeak { bytes, because } = course::at_peak(course, (in_snapshot, &holder.stacks), top.nanos, evidence);
-    let has_settled = course.is_some_and(|course| course.is_gone() || course.has_settled(in_snapshot, top.nanos));
+    let AtPeak { bytes, because } = history::at_peak(history, (in_snapshot, &holder.stacks), top.nanos, evidence);
+    let has_settled = history.is_some_and(|history| history.is_gone() || history.has_settled(in_snapshot, top.nanos));
     let of_process = evidence
         .snapshots
         .iter()
@@ -179,7 +179,7 @@ fn finding_of(
     found.chain = chain(&holder.path, holder.rooted);
     found.cycle = Some(false);
     found.freeable_by_gc = Some(false);
-    found.evidence.extend(course.and_then(Course::pace));
+    found.evidence.extend(history.and_then(AllocationHistory::pace));
     found.evidence.extend(because);
     found.suggestion = Some(advice::for_holder(holder));
     Some(found)

@@ -1,25 +1,20 @@
 //! Memory that grows and that no Python object has: lost references and lost native blocks.
 
+use std::cell::LazyCell;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use deadweight_heap::{Allocator, ProcessId, SnapshotAnswer, StackBytes, StackId, Step, rise, short_type};
 
-use super::course;
 use super::garbage;
+use super::history::{self, AllocationHistory};
 use super::holders::edges;
 use crate::attribution::rows::Row;
 use crate::findings::evidence::{Evidence, by_process};
 use crate::findings::finding::{MOST, chain, found, has_grown, severity};
+use crate::findings::thresholds as limit;
 use crate::model::{Finding, FindingKind, Line, Link, Report};
 use crate::words::{names, units};
-
-/// It must have been seen growing this often: two points may be chance.
-const POINTS: usize = 3;
-/// Less is what interpreter and libraries keep for themselves.
-const SMALLEST_LEAK: u64 = 8 << 20;
-/// Fewer objects are temporaries.
-const FEWEST_OBJECTS: u64 = 3;
 
 /// What grew at one place, by snapshot.
 #[derive(Clone, Debug, Default)]
@@ -46,18 +41,23 @@ impl Series {
 
     /// Bytes in the last of these snapshots, if they grew and are still there. With few snapshots the events tell whether
     /// it grew all the time.
-    fn grown(&self, (process, snapshots): (ProcessId, &[&SnapshotAnswer]), evidence: &Evidence<'_>) -> Option<u64> {
+    fn grown<'c>(
+        &self,
+        snapshots: &[&SnapshotAnswer],
+        history: impl Fn() -> Option<&'c AllocationHistory>,
+    ) -> Option<u64> {
         let last = *self.bytes.get(snapshots.len().checked_sub(1)?)?;
         let rise = rise(&self.bytes);
         let first = *self.bytes.get(rise.start)?;
         let top = *self.bytes.get(rise.end.checked_sub(1)?)?;
-        let rose = rise.len() >= POINTS && has_grown(first, top) && last >= top / 10 * 9;
+        let rose = rise.len() >= limit::GROWN_LEAST_SNAPSHOTS
+            && has_grown(first, top)
+            && last >= limit::LEAK_STAYS_OF_TOP.of(top);
         let is_steady = || {
             let nanos = snapshots.last().map_or(0, |snapshot| snapshot.nanos);
-            let course = course::of(evidence, process, &self.stacks);
-            last >= SMALLEST_LEAK && course.is_some_and(|course| course.is_steady(last, nanos))
+            last >= limit::LEAK_LEAST_BYTES && history().is_some_and(|history| history.is_steady(last, nanos))
         };
-        (rose || rise.len() < POINTS && is_steady()).then_some(last)
+        (rose || rise.len() < limit::GROWN_LEAST_SNAPSHOTS && is_steady()).then_some(last)
     }
 }
 
@@ -96,9 +96,10 @@ pub(super) fn native(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
             }
         }
         for (place, series) in series {
+            let history = LazyCell::new(|| history::of(evidence, process, &series.stacks));
             let Some(grown) = series
-                .grown((process, &snapshots), evidence)
-                .filter(|grown| *grown >= SMALLEST_LEAK)
+                .grown(&snapshots, || history.as_ref())
+                .filter(|grown| *grown >= limit::LEAK_LEAST_BYTES)
             else {
                 continue;
             };
@@ -107,11 +108,11 @@ pub(super) fn native(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
             stacks.dedup();
             let live = |stack: &u32| rows.get(stack).map_or(0, |row| row.amounts.end.bytes);
             let at_end = stacks.iter().map(live).fold(0, u64::saturating_add);
-            if at_end < grown / 2 {
+            if at_end < limit::LEAK_LIVE_AT_END.of(grown) {
                 continue; // freed later on
             }
             let bytes = grown.min(at_end);
-            let bytes = at_peak(bytes, &series.stacks, (process, &snapshots), evidence);
+            let bytes = at_peak(bytes, &series.stacks, &snapshots, history.as_ref(), evidence);
             all.extend(lost_blocks(place, &series, bytes, process, (evidence, report)));
         }
     }
@@ -122,12 +123,12 @@ pub(super) fn native(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
 fn at_peak(
     bytes: u64,
     stacks: &[StackBytes],
-    (process, snapshots): (ProcessId, &[&SnapshotAnswer]),
+    snapshots: &[&SnapshotAnswer],
+    history: Option<&AllocationHistory>,
     evidence: &Evidence<'_>,
 ) -> u64 {
     let nanos = snapshots.last().map_or(0, |snapshot| snapshot.nanos);
-    let course = course::of(evidence, process, stacks);
-    course::at_peak(course.as_ref(), (bytes, stacks), nanos, evidence).bytes
+    history::at_peak(history, (bytes, stacks), nanos, evidence).bytes
 }
 
 fn lost_blocks(
@@ -176,13 +177,14 @@ pub(super) fn lost_references(evidence: &Evidence<'_>, report: &Report) -> Vec<F
             }
         }
         for ((type_name, _), series) in series {
-            let Some(grown) = series.grown((process, &snapshots), evidence) else {
+            let history = LazyCell::new(|| history::of(evidence, process, &series.stacks));
+            let Some(grown) = series.grown(&snapshots, || history.as_ref()) else {
                 continue;
             };
-            if at_end < grown / 2 {
+            if at_end < limit::LEAK_LIVE_AT_END.of(grown) {
                 continue; // freed later on: up to 3.10 no snapshot sees what an expression has not stored yet
             }
-            let bytes = at_peak(grown, &series.stacks, (process, &snapshots), evidence);
+            let bytes = at_peak(grown, &series.stacks, &snapshots, history.as_ref(), evidence);
             all.extend(lost_objects(type_name, &series, bytes, process, (evidence, report)));
         }
     }
@@ -196,7 +198,11 @@ fn lost_objects(
     process: ProcessId,
     (evidence, report): (&Evidence<'_>, &Report),
 ) -> Option<Finding> {
-    let count = series.counts.last().copied().filter(|count| *count >= FEWEST_OBJECTS)?;
+    let count = series
+        .counts
+        .last()
+        .copied()
+        .filter(|count| *count >= limit::LOST_LEAST_OBJECTS)?;
     let title = format!(
         "{} is lost: nothing in the program refers to {}, but they are not freed, and they became more all the time.",
         units::size(bytes),

@@ -17,17 +17,9 @@ use deadweight_heap::{Allocator, StackBytes, StackId};
 
 use crate::findings::evidence::{Evidence, by_process};
 use crate::findings::finding::{found, severity};
+use crate::findings::thresholds as limit;
 use crate::model::{Finding, FindingKind, Line, Report};
 use crate::words::{names, units};
-
-/// Less growth of slack is what a busy heap has anyway.
-const LEAST: u64 = 16 << 20;
-/// And so is less than one part in so many of the peak.
-const LEAST_PART: u64 = 8;
-/// The slack must grow in the last quarter by one part in so many of what it grows in the last half: half is steady.
-const STEADY_PART: u64 = 5;
-/// So many more recorded blocks are no chance.
-const RECORDED: u64 = 6;
 
 /// A line of the user's: file, line, function.
 type Place<'a> = (&'a str, u32, &'a str);
@@ -54,8 +46,8 @@ fn growth(moments: &[&LedgerSample]) -> Option<u64> {
     let (half, later, end) = (slack(half)?, slack(later)?, slack(end)?);
     let whole = end.checked_sub(half)?;
     let (first, last) = (later.checked_sub(half)?, end.checked_sub(later)?);
-    let steady = first >= whole / STEADY_PART && last >= whole / STEADY_PART;
-    steady.then_some(whole)
+    let least = limit::PINNED_LEAST_OF_GROWTH_IN_QUARTER.of(whole);
+    (first >= least && last >= least).then_some(whole)
 }
 
 /// Slack that grew because small blocks are not freed, by line.
@@ -69,7 +61,7 @@ pub(super) fn find(evidence: &Evidence<'_>, report: &Report) -> Vec<Finding> {
         return Vec::new();
     };
     let whole = report.peak.rss_bytes.unwrap_or(0);
-    if grown < LEAST.max(whole / LEAST_PART) {
+    if grown < limit::PINNED_LEAST_BYTES.max(limit::PINNED_LEAST_OF_PEAK.of(whole)) {
         return Vec::new();
     }
     // What had grown before the first of the three moments grew in the same way.
@@ -130,7 +122,7 @@ fn grown_lines<'a>(
     }
     let has_grown = |line: &Line3| {
         let [half, _, end] = line.recorded;
-        end >= half + RECORDED && end >= half + half / 3
+        end >= half + limit::PINNED_LEAST_MORE_BLOCKS && end >= half + limit::PINNED_LEAST_MORE_OF_BLOCKS.of(half)
     };
     let grown = lines.into_iter().filter(|(_, line)| has_grown(line));
     grown.map(|(place, line)| (process, place, line)).collect()

@@ -1,7 +1,7 @@
 //! `child_process`: the peak belongs to other processes than the one started.
 //!
-//! Found when more than half of the resident memory of the tree at its peak, and at least [`LEAST`], is in other
-//! processes. Low, because a healthy worker pool looks like that too; medium only from [`LARGE`] on and if a process of
+//! Found when more than half of the resident memory of the tree at its peak, and at least 64 MiB, is in other
+//! processes. Low, because a healthy worker pool looks like that too; medium only from 256 MiB on and if a process of
 //! the run was killed because memory ran out. Without looks from outside the heaps are compared instead.
 
 use deadweight_analysis::Amount;
@@ -10,13 +10,10 @@ use crate::attribution::rows::{By, Row};
 use crate::build::ledger;
 use crate::findings::evidence::Evidence;
 use crate::findings::finding::finding;
+use crate::findings::thresholds as limit;
 use crate::model::{Finding, FindingKind, Process, Report, Severity};
 use crate::words::{names, units};
 
-/// Children with less are no finding.
-const LEAST: u64 = 64 << 20;
-/// Children with less are never more than good to know.
-const LARGE: u64 = 256 << 20;
 /// Sites named by the finding.
 const SITES: usize = 5;
 
@@ -40,7 +37,7 @@ pub(in crate::findings) fn find(evidence: &Evidence<'_>, started: Option<u32>, r
     let whole = sum(&mut shares.iter());
     let children: Vec<(u32, u64)> = shares.iter().copied().filter(|(pid, _)| *pid != started).collect();
     let bytes = sum(&mut children.iter());
-    if bytes < LEAST || bytes <= whole / 2 {
+    if bytes < limit::CHILDREN_LEAST_BYTES || bytes <= limit::CHILDREN_MORE_THAN_OF_TREE.of(whole) {
         return None;
     }
     let &(largest, most) = children.first()?;
@@ -48,7 +45,7 @@ pub(in crate::findings) fn find(evidence: &Evidence<'_>, started: Option<u32>, r
         .findings
         .iter()
         .any(|found| found.kind == FindingKind::OutOfMemory);
-    let severity = if ran_out && bytes >= LARGE {
+    let severity = if ran_out && bytes >= limit::CHILDREN_MEDIUM_BYTES {
         Severity::Medium
     } else {
         Severity::Low

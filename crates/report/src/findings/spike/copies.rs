@@ -3,13 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::attribution::rows::{Row, Rows};
+use crate::findings::thresholds as limit;
 use crate::words::names;
 use crate::words::units;
 
-/// Smaller blocks are too many to mean anything.
-const SMALLEST: u64 = 4 << 20;
-/// More blocks of a size are the elements of something, not copies.
-const MOST: u64 = 8;
 /// Lines that are named.
 const LINES: usize = 3;
 
@@ -17,16 +14,16 @@ const LINES: usize = 3;
 fn large_blocks(row: &Row<'_>) -> Option<(u64, u64)> {
     let (size, bytes) = (row.amounts.largest_bytes, row.amounts.peak.bytes);
     // What stays to the end is no copy: buffers of libraries.
-    if size < SMALLEST || row.amounts.end.bytes > bytes / 2 {
+    if size < limit::COPY_LEAST_BYTES || row.amounts.end.bytes > limit::COPY_STAYS.of(bytes) {
         return None;
     }
     let count = (bytes + size / 2) / size;
     let rest = bytes.abs_diff(count * size);
-    (count > 0 && rest <= size / 32).then_some((size, count))
+    (count > 0 && rest <= limit::COPY_REST_OF_BLOCK.of(size)).then_some((size, count))
 }
 
 fn is_same(a: u64, b: u64) -> bool {
-    a.abs_diff(b) <= a.max(b) / 50
+    a.abs_diff(b) <= limit::COPY_SIZES_DIFFER.of(a.max(b))
 }
 
 /// A sentence about copies, if several blocks of the size of the largest one of these rows were live in the process, made
@@ -42,7 +39,10 @@ pub(super) fn find(rows: &Rows<'_>, of: &[&Row<'_>], spike: u64, cwd: Option<&st
         .collect();
     let count: u64 = same.iter().map(|(_, count)| count).sum();
     let makers: BTreeSet<_> = same.iter().map(|(row, _)| (row.inner.file, row.inner.line)).collect();
-    if !(2..=MOST).contains(&count) || makers.len() < 2 || count * size < spike / 5 * 2 {
+    if !(2..=limit::COPIES_MOST_BLOCKS).contains(&count)
+        || makers.len() < 2
+        || count * size < limit::COPIES_LEAST_OF_SPIKE.of(spike)
+    {
         return None;
     }
     let lines: BTreeSet<String> = same

@@ -4,24 +4,19 @@
 //! held in a snapshot is a part of what its stacks had live then. If they had more at the peak, so had the container,
 //! as far as its part stayed the same; and if they grew in a straight line, so did the container.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use deadweight_heap::{ProcessId, StackBytes};
 
 use crate::attribution::work::samples_of_work;
 use crate::findings::evidence::Evidence;
-use crate::findings::shape::{has_settled, pace, steady_growth};
+use crate::findings::shape::{Line, has_settled, pace, steady_growth};
+use crate::findings::thresholds as limit;
 use crate::words::units;
 
-/// What the stacks had at the peak must exceed what they had in the snapshot by one part in so many to matter.
-const MORE_PART: u64 = 10;
-/// The last part of the run, one in so many: what falls in it falls because the program ends.
-const LAST_PART: usize = 10;
-/// What has been gone for one part in so many of the run was temporary.
-const GONE_PART: usize = 4;
-
 /// What some stacks of a process had live.
-pub(super) struct Course {
+pub(super) struct AllocationHistory {
     /// At equal distances of time, as long as the program worked.
     level: Vec<u64>,
     /// What the process had allocated by each sample, and by later ones.
@@ -29,10 +24,12 @@ pub(super) struct Course {
     nanos: Vec<u64>,
     width_seconds: f64,
     at_peak: u64,
+    /// See [`AllocationHistory::growth`].
+    growth: OnceCell<Option<Line>>,
 }
 
-/// The course of what these stacks allocated; `None` of a process without events.
-pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackBytes]) -> Option<Course> {
+/// The history of what these stacks allocated; `None` of a process without events.
+pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackBytes]) -> Option<AllocationHistory> {
     let rows = evidence.rows;
     let index = rows.index_of(process)?;
     let wanted: HashSet<u32> = stacks.iter().map(|part| part.stack.0).collect();
@@ -45,12 +42,13 @@ pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackByt
         .list
         .iter()
         .filter(|row| row.process == index && wanted.contains(&(row.stack as u32)));
-    Some(Course {
+    Some(AllocationHistory {
         nanos: (0..level.len()).map(|sample| history.nanos(sample)).collect(),
         level,
         allocated: history.allocated(),
         width_seconds: history.width_nanos as f64 / 1e9,
         at_peak: of_stacks.map(|row| row.amounts.peak.bytes).fold(0, u64::saturating_add),
+        growth: OnceCell::new(),
     })
 }
 
@@ -58,9 +56,11 @@ pub(super) fn of(evidence: &Evidence<'_>, process: ProcessId, stacks: &[StackByt
 /// it went.
 fn end_of_growth(level: &[u64]) -> usize {
     let highest = level.iter().copied().max().unwrap_or(0);
-    let last_high = level.iter().rposition(|&level| level >= highest / 10 * 9);
+    let last_high = level
+        .iter()
+        .rposition(|&level| level >= limit::STILL_HIGH_OF_HIGHEST.of(highest));
     let end = last_high.map_or(level.len(), |at| at + 1);
-    match end >= level.len() - level.len() / LAST_PART {
+    match end >= level.len() - limit::END_OF_RUN.of_samples(level.len()) {
         true => end,
         false => level.len(),
     }
@@ -73,7 +73,13 @@ pub(super) struct AtPeak {
     pub(super) because: Option<String>,
 }
 
-impl Course {
+impl AllocationHistory {
+    /// Its steady growth, judged once.
+    fn growth(&self) -> Option<&Line> {
+        let growth = || steady_growth(&self.level, &self.allocated);
+        self.growth.get_or_init(growth).as_ref()
+    }
+
     fn at(&self, nanos: u64) -> Option<u64> {
         let after = self.nanos.partition_point(|&sample| sample <= nanos);
         // A sample may be far from the snapshot: the nearer one of the two.
@@ -83,14 +89,15 @@ impl Course {
             .map(|at| self.level[at])
     }
 
-    /// Whether `bytes` of a snapshot are at least half of what the stacks had then, so that their course is its own.
+    /// Whether `bytes` of a snapshot are at least half of what the stacks had then, so that their history is its own.
     fn is_of(&self, bytes: u64, nanos: u64) -> bool {
-        self.at(nanos).is_some_and(|level| level > 0 && bytes >= level / 2)
+        self.at(nanos)
+            .is_some_and(|level| level > 0 && bytes >= limit::OWN_PART_OF_STACKS.of(level))
     }
 
     /// Whether it grew in a straight line up to the end of the program's work.
     pub(super) fn is_steady(&self, bytes: u64, nanos: u64) -> bool {
-        steady_growth(&self.level, &self.allocated).is_some() && self.is_of(bytes, nanos)
+        self.growth().is_some() && self.is_of(bytes, nanos)
     }
 
     /// Whether it had ceased to grow long before the program's work ended.
@@ -101,15 +108,15 @@ impl Course {
     /// Whether most of it was gone again long before the program's work ended.
     pub(super) fn is_gone(&self) -> bool {
         let highest = self.level.iter().copied().max().unwrap_or(0);
-        let last = self.level.len() - self.level.len() / GONE_PART;
+        let last = self.level.len() - limit::GONE_FOR_OF_RUN.of_samples(self.level.len());
         let rest = self.level.get(last..).unwrap_or_default();
-        !rest.is_empty() && rest.iter().all(|&level| level < highest / 3)
+        !rest.is_empty() && rest.iter().all(|&level| level < limit::GONE_OF_HIGHEST.of(highest))
     }
 
     /// `What was allocated for it grew by 3.20 MiB a second over 7.10 s.`
     pub(super) fn pace(&self) -> Option<String> {
-        let line = steady_growth(&self.level, &self.allocated)?;
-        let pace = pace(&line, self.width_seconds, self.level.len());
+        let line = self.growth()?;
+        let pace = pace(line, self.width_seconds, self.level.len());
         Some(format!("What was allocated for it grew steadily, {pace}."))
     }
 
@@ -119,8 +126,8 @@ impl Course {
         let Some(then) = self.at(nanos).filter(|&then| then > 0) else {
             return as_it_was;
         };
-        let is_known = known >= bytes / 2 && self.is_of(bytes, nanos);
-        if nanos >= peak_nanos || !is_known || self.at_peak < then.saturating_add(then / MORE_PART) {
+        let is_known = known >= limit::HOLDER_KNOWN.of(bytes) && self.is_of(bytes, nanos);
+        if nanos >= peak_nanos || !is_known || self.at_peak < then.saturating_add(limit::MORE_AT_PEAK.of(then)) {
             return as_it_was;
         }
         let part = (known as f64 / then as f64).min(1.0);
@@ -140,15 +147,15 @@ impl Course {
     }
 }
 
-/// The same of what these stacks made; as it was in the snapshot, if their course is not known.
+/// The same of what these stacks made; as it was in the snapshot, if their history is not known.
 pub(super) fn at_peak(
-    course: Option<&Course>,
+    history: Option<&AllocationHistory>,
     (bytes, stacks): (u64, &[StackBytes]),
     nanos: u64,
     evidence: &Evidence<'_>,
 ) -> AtPeak {
-    match course {
-        Some(course) => course.at_peak(bytes, known(stacks), nanos, evidence.peak_nanos),
+    match history {
+        Some(history) => history.at_peak(bytes, known(stacks), nanos, evidence.peak_nanos),
         None => AtPeak { bytes, because: None },
     }
 }
